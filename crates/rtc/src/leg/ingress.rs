@@ -1,0 +1,162 @@
+//! Receiving: one kind of a publisher. A packet is parsed here, once.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use media::{Codec, Kind, MediaTime, RtpPacket, SeqNo, WallTime};
+use str0m::{
+    Rtc,
+    media::{KeyframeRequestKind, Mid},
+    rtp::rtcp::SenderInfo,
+};
+
+use super::Event;
+use crate::{
+    clock::{Sender, Track},
+    key_start::starts_key_frame,
+    sdp::Active,
+};
+
+#[derive(Debug)]
+pub(super) struct Ingress {
+    pub(super) kind: Kind,
+    pub(super) codec: Codec,
+    pub(super) mid: Mid,
+    pts: Vec<u8>,
+    clock: Track,
+    numbers: Numbers,
+}
+
+impl Ingress {
+    pub(super) fn new(rtc: &mut Rtc, active: &Active) -> Self {
+        let mid = Mid::from(active.inner_mid.as_str());
+        if let Some((main, repair)) = active.ssrc
+            && rtc.media(mid).is_some()
+        {
+            let nack = active.formats.iter().any(|format| format.nack);
+            let repair = repair.filter(|_| active.formats.iter().any(|format| format.rtx.is_some()));
+            rtc.direct_api().expect_stream_rx(main.into(), repair.map(Into::into), mid, None).suppress_nack(!nack);
+        }
+        let rate_hz = active.formats.first().map_or(90_000, |format| format.rate_hz);
+        let pts = active.formats.iter().map(|format| format.pt).collect();
+        Self {
+            kind: active.kind,
+            codec: active.codec,
+            mid,
+            pts,
+            clock: Track::new(rate_hz),
+            numbers: Numbers::default(),
+        }
+    }
+
+    /// The event of a packet, where it is of this kind.
+    pub(super) fn packet(
+        &mut self,
+        sender: &mut Sender,
+        packet: &str0m::rtp::RtpPacket,
+        arrived: WallTime,
+        now: Instant,
+    ) -> Option<Event> {
+        if !self.pts.contains(&packet.header.payload_type) {
+            return None;
+        }
+        let header = &packet.header;
+        let (seq, time) = self.numbers.extend(*header.ssrc, header.sequence_number, header.timestamp);
+        let wall = self.clock.wall(sender, time, arrived);
+        let payload = Bytes::from_owner(packet.payload.clone());
+        let packet = RtpPacket {
+            codec: self.codec,
+            seq,
+            time,
+            wall,
+            arrived: now,
+            marker: header.marker,
+            key_start: starts_key_frame(self.codec, &payload),
+            audio_level: header.ext_vals.audio_level.map(|level| level.unsigned_abs().min(127)),
+            payload,
+        };
+        Some(Event::Packet { kind: self.kind, packet })
+    }
+
+    pub(super) fn report(&mut self, sender: &mut Sender, info: &SenderInfo, arrived: WallTime) {
+        if info.sender_packet_count == 0 {
+            // Nothing was sent yet: the RTP time of such a report is made up.
+            return;
+        }
+        let Ok(since) = info.ntp_time.duration_since(std::time::SystemTime::UNIX_EPOCH) else { return };
+        let Ok(micros) = i64::try_from(since.as_micros()) else { return };
+        let rtp = (info.rtp_time.numer() as u32).wrapping_add(self.numbers.time_shift as u32);
+        self.clock.report(sender, rtp, WallTime(micros), arrived);
+    }
+
+    pub(super) fn request_key_frame(&self, rtc: &mut Rtc) -> bool {
+        let mut direct = rtc.direct_api();
+        let stream = direct.stream_rx_by_mid(self.mid, None);
+        stream.map(|stream| stream.request_keyframe(KeyframeRequestKind::Pli)).is_some()
+    }
+}
+
+/// Numbers of a track that never wrap and survive a change of the sender's source (SSRC): the new source goes on behind
+/// the old one.
+#[derive(Debug, Default)]
+struct Numbers {
+    last: Option<Last>,
+    seq_shift: i64,
+    time_shift: i64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    ssrc: u32,
+    seq: SeqNo,
+    time: MediaTime,
+}
+
+impl Numbers {
+    fn extend(&mut self, ssrc: u32, seq: u16, time: u32) -> (SeqNo, MediaTime) {
+        let Some(mut last) = self.last else {
+            // One cycle up, so that what came before the first packet is not below zero.
+            let first = Last { ssrc, seq: SeqNo(1 << 16 | u64::from(seq)), time: MediaTime(1 << 32 | i64::from(time)) };
+            self.last = Some(first);
+            return (first.seq, first.time);
+        };
+        if last.ssrc != ssrc {
+            self.seq_shift = (last.seq.0 + 1).cast_signed() - i64::from(seq);
+            self.time_shift = last.time.0 + 1 - i64::from(time);
+            last.ssrc = ssrc;
+        }
+        let wire_seq = i64::from(seq).wrapping_add(self.seq_shift) as u16;
+        let wire_time = i64::from(time).wrapping_add(self.time_shift) as u32;
+        let seq = last.seq.extend(wire_seq);
+        let delta = wire_time.wrapping_sub(last.time.0 as u32).cast_signed();
+        let time = last.time + i64::from(delta);
+        self.last = Some(Last { ssrc, seq: last.seq.max(seq), time: last.time.max(time) });
+        (seq, time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wraps_reordering_and_another_source_do_not_show() {
+        let mut numbers = Numbers::default();
+        let mut next = |ssrc, seq, time| {
+            let (seq, time) = numbers.extend(ssrc, seq, time);
+            (seq.0 - 65_536, time.0 - (1 << 32))
+        };
+        assert_eq!(next(1, 65_535, u32::MAX), (65_535, i64::from(u32::MAX)));
+        assert_eq!(next(1, 0, 0), (65_536, 1 << 32));
+        assert_eq!(next(1, 65_534, u32::MAX - 3), (65_534, i64::from(u32::MAX) - 3), "a late packet");
+        assert_eq!(next(2, 40_000, 7), (65_537, (1 << 32) + 1), "another source goes on behind");
+        assert_eq!(next(2, 40_001, 3_007), (65_538, (1 << 32) + 3_001));
+    }
+
+    #[test]
+    fn a_packet_before_the_first_is_not_below_zero() {
+        let mut numbers = Numbers::default();
+        numbers.extend(1, 0, 0);
+        assert_eq!(numbers.extend(1, 65_535, u32::MAX).0, SeqNo(65_535));
+    }
+}

@@ -1,0 +1,364 @@
+//! One WebRTC peer: connecting, closing, and the drain of its outputs. Receiving is in `ingress`, sending in `egress`.
+
+mod egress;
+mod event;
+mod ingress;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use media::{Codec, Kind, WallTime};
+use smallvec::SmallVec;
+use str0m::{
+    Candidate, IceConnectionState, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
+    change::SdpOffer,
+    net::{Receive, TcpType},
+};
+
+use crate::{
+    clock::Sender,
+    config::{Config, Protocol, Purpose},
+    error::{OfferError, RestartError},
+    sdp::{self, Answer, Inner, Local, Offer, Plan, Transport},
+};
+use egress::Egress;
+pub use egress::{Outgoing, PAYLOAD_BYTES_MAX};
+pub use event::{CloseReason, Event, Input, Output, Transmit};
+use ingress::Ingress;
+
+/// Timers never ask for less: a peer with a round trip of microseconds would otherwise spin.
+const TICK_MIN: Duration = Duration::from_millis(1);
+/// A leg with nothing to wait for is looked at this often.
+const IDLE_TICK: Duration = Duration::from_secs(3_600);
+/// A peer that answers no ICE check and sends no media for this long is gone. str0m says so 15 s after the last check.
+const SILENT_MAX: Duration = Duration::from_secs(5);
+/// Sender reports of sound; str0m's own 5 s would leave players out of step for so long.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Packets kept for retransmission, and the share of traffic that retransmissions may take.
+const REPAIR_PACKETS_MAX: usize = 1_024;
+/// Errors that a leg survives before it is closed: each is a datagram that could not be understood.
+const ERRORS_MAX: u32 = 64;
+
+/// One WebRTC peer. Every `handle`, `send` or request is followed by `poll_output` until it returns a timeout, before the
+/// next `handle`; several sends may go before one drain.
+pub struct Leg {
+    rtc: Rtc,
+    config: Config,
+    inner: Inner,
+    ufrag: String,
+    sections: SmallVec<[(Kind, String); 2]>,
+    wall: (WallTime, Instant),
+    sender: Sender,
+    ingress: SmallVec<[Ingress; 2]>,
+    egress: SmallVec<[Egress; 2]>,
+    events: VecDeque<Event>,
+    /// Something was written at this time that str0m must be driven for.
+    written: Option<Instant>,
+    now: Instant,
+    media_at: Instant,
+    disconnected_at: Option<Instant>,
+    connected: bool,
+    closed: bool,
+    errors: u32,
+}
+
+impl Leg {
+    /// Answers an SDP offer: ICE-lite, one bundle, DTLS passive unless the offer is passive.
+    ///
+    /// # Errors
+    /// Says in a sentence what is wrong with the offer, or why this stream cannot serve it.
+    pub fn answer(config: &Config, offer: &str, purpose: Purpose, now: Instant) -> Result<(Self, Answer), OfferError> {
+        let offer = Offer::parse(offer)?;
+        let plan = sdp::choose(&offer, purpose)?;
+        let inner = Inner::new(&offer, &plan, purpose);
+        let mut rtc = build(config, &plan, now)?;
+        let refused = |error: &dyn fmt::Display| OfferError::Refused(error.to_string());
+        let text = SdpOffer::from_sdp_string(&inner.text(offer.ufrag, offer.pwd)).map_err(|error| refused(&error))?;
+        rtc.sdp_api().accept_offer(text).map_err(|error| refused(&error))?;
+        let transport = own_transport(&mut rtc, &offer);
+        let (mut ingress, mut egress) = (SmallVec::new(), SmallVec::new());
+        for active in plan.active() {
+            match purpose {
+                Purpose::Publish => ingress.push(Ingress::new(&mut rtc, active)),
+                Purpose::Play { .. } => egress.extend(Egress::new(&mut rtc, active)),
+            }
+        }
+        let local: SmallVec<[Local; 2]> = egress.iter().map(Egress::local).collect();
+        let answer = Answer {
+            sdp: sdp::write_answer(config, &offer, &plan, purpose, &transport, &local),
+            ufrag: transport.ufrag.clone(),
+            kinds: plan.active().map(|active| (active.kind, active.codec)).collect(),
+        };
+        let sections = offer.sections.iter().zip(&plan.roles).filter_map(|(section, role)| match role {
+            sdp::Role::Active(active) => Some((active.kind, section.mid.unwrap_or("0").to_owned())),
+            _ => None,
+        });
+        let leg = Self {
+            rtc,
+            config: config.clone(),
+            inner,
+            ufrag: transport.ufrag,
+            sections: sections.collect(),
+            wall: config.wall,
+            sender: Sender::default(),
+            ingress,
+            egress,
+            events: VecDeque::new(),
+            written: None,
+            now,
+            media_at: now,
+            disconnected_at: None,
+            connected: false,
+            closed: false,
+            errors: 0,
+        };
+        Ok((leg, answer))
+    }
+
+    /// Our ICE user name fragment: STUN requests for this leg carry it.
+    pub fn ufrag(&self) -> &str {
+        &self.ufrag
+    }
+
+    /// Whether the handshake is done and the leg is not over.
+    pub fn is_connected(&self) -> bool {
+        self.connected && !self.closed
+    }
+
+    /// Whether the leg is over.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The codec negotiated for a kind.
+    pub fn codec(&self, kind: Kind) -> Option<Codec> {
+        let received = self.ingress.iter().find(|ingress| ingress.kind == kind).map(|ingress| ingress.codec);
+        received.or_else(|| self.egress.iter().find(|egress| egress.kind == kind).map(|egress| egress.codec))
+    }
+
+    /// Sets the same moment on the wall clock and the monotonic clock, where `Config::wall` has grown old.
+    pub fn set_wall_clock(&mut self, wall: WallTime, now: Instant) {
+        self.wall = (wall, now);
+    }
+
+    /// Whether a datagram is authentic STUN for this leg, or comes from an address that proved itself so.
+    pub fn accepts(&self, proto: Protocol, from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
+        let to = self.local_address(proto, to);
+        let Ok(receive) = Receive::new(proto.to_str0m(), from, to, bytes) else { return false };
+        !self.closed && self.rtc.accepts(&RtcInput::Receive(self.now, receive))
+    }
+
+    /// Takes a datagram, or lets time pass.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        self.now = self.now.max(now);
+        if self.closed {
+            return;
+        }
+        let result = match input {
+            Input::Timeout => self.rtc.handle_input(RtcInput::Timeout(self.now)),
+            Input::Datagram { proto, from, to, bytes } => {
+                let to = self.local_address(proto, to);
+                let Ok(receive) = Receive::new(proto.to_str0m(), from, to, bytes) else { return };
+                self.rtc.handle_input(RtcInput::Receive(self.now, receive))
+            }
+        };
+        self.written = None;
+        self.survive(result);
+        self.give_up_silent();
+    }
+
+    /// The next thing to do; a timeout says that there is nothing more until then.
+    pub fn poll_output(&mut self) -> Output {
+        if let Some(now) = self.written.take() {
+            self.now = self.now.max(now);
+            let result = self.rtc.handle_input(RtcInput::Timeout(self.now));
+            self.survive(result);
+        }
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Output::Event(event);
+            }
+            match self.rtc.poll_output() {
+                Ok(RtcOutput::Transmit(transmit)) => {
+                    return Output::Transmit(Transmit {
+                        proto: Protocol::from_str0m(transmit.proto),
+                        from: transmit.source,
+                        to: transmit.destination,
+                        bytes: transmit.contents.into(),
+                    });
+                }
+                Ok(RtcOutput::Event(event)) => self.event(event),
+                Ok(RtcOutput::Timeout(at)) if self.rtc.is_alive() => {
+                    return Output::Timeout(at.clamp(self.now + TICK_MIN, self.now + IDLE_TICK));
+                }
+                Ok(RtcOutput::Timeout(_)) if self.closed => return Output::Timeout(self.now + IDLE_TICK),
+                Ok(RtcOutput::Timeout(_)) => self.over(CloseReason::Peer),
+                Err(error) => {
+                    self.rtc.disconnect();
+                    self.over(CloseReason::Failed(error.to_string()));
+                }
+            }
+        }
+    }
+
+    /// Asks the peer for a key frame (PLI, RFC 4585 section 6.3.1). The caller limits how often.
+    pub fn request_key_frame(&mut self, kind: Kind) {
+        let Some(ingress) = self.ingress.iter().find(|ingress| ingress.kind == kind) else { return };
+        if ingress.request_key_frame(&mut self.rtc) {
+            self.written = Some(self.now);
+        }
+    }
+
+    /// Restarts ICE with the peer's new credentials (RFC 9725 section 4.3.1) and returns the fragment with ours. From
+    /// then on `ufrag` is the new one; media goes on over the old path until the new one is found.
+    ///
+    /// # Errors
+    /// Where the fragment has no credentials, or the leg is over.
+    pub fn restart_ice(&mut self, fragment: &str) -> Result<String, RestartError> {
+        let (ufrag, pwd) = sdp::fragment_credentials(fragment).ok_or(RestartError::NoCredentials)?;
+        if self.closed {
+            return Err(RestartError::Closed);
+        }
+        let refused = |error: &dyn fmt::Display| RestartError::Refused(error.to_string());
+        let offer = SdpOffer::from_sdp_string(&self.inner.text(ufrag, pwd)).map_err(|error| refused(&error))?;
+        self.rtc.sdp_api().accept_offer(offer).map_err(|error| refused(&error))?;
+        for egress in &self.egress {
+            egress.keep_source(&mut self.rtc);
+        }
+        let credentials = self.rtc.direct_api().local_ice_credentials();
+        self.ufrag.clone_from(&credentials.ufrag);
+        self.disconnected_at = None;
+        self.written = Some(self.now);
+        Ok(sdp::write_fragment(&self.config, &credentials.ufrag, &credentials.pass, &self.sections))
+    }
+
+    /// Says goodbye to the peer. Drain the leg once more, then drop it.
+    pub fn close(&mut self) {
+        if !self.closed {
+            let result = self.rtc.close();
+            self.survive(result);
+            self.over(CloseReason::Us);
+        }
+    }
+
+    fn over(&mut self, reason: CloseReason) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.events.push_back(Event::Closed(reason));
+        }
+    }
+
+    /// A datagram that cannot be understood is dropped; many of them end the leg.
+    fn survive(&mut self, result: Result<(), str0m::RtcError>) {
+        let Err(error) = result else { return };
+        self.errors += 1;
+        if self.errors > ERRORS_MAX || !self.rtc.is_alive() {
+            self.rtc.disconnect();
+            self.over(CloseReason::Failed(error.to_string()));
+        }
+    }
+
+    fn give_up_silent(&mut self) {
+        let silent = |since: Instant| self.now.saturating_duration_since(since.max(self.media_at)) > SILENT_MAX;
+        if self.disconnected_at.is_some_and(silent) {
+            self.rtc.disconnect();
+            self.over(CloseReason::Silent);
+        }
+    }
+
+    /// The candidate that stands for the local address a datagram came to: sockets are bound to a wildcard, or are
+    /// behind a router that maps them one to one.
+    fn local_address(&self, proto: Protocol, to: SocketAddr) -> SocketAddr {
+        let own = || self.config.candidates.iter().filter(|(known, _)| *known == proto).map(|(_, addr)| *addr);
+        let exact = own().find(|addr| *addr == to);
+        exact.or_else(|| own().find(|addr| addr.is_ipv4() == to.is_ipv4())).or_else(|| own().next()).unwrap_or(to)
+    }
+
+    fn event(&mut self, event: str0m::Event) {
+        match event {
+            str0m::Event::Connected => {
+                self.connected = true;
+                self.events.push_back(Event::Connected);
+            }
+            str0m::Event::IceConnectionStateChange(state) => {
+                self.disconnected_at = (state == IceConnectionState::Disconnected).then_some(self.now);
+            }
+            str0m::Event::RtpPacket(packet) => {
+                self.media_at = self.now;
+                let arrived = self.wall.0 + micros_between(self.wall.1, self.now);
+                let found = self
+                    .ingress
+                    .iter_mut()
+                    .find_map(|ingress| ingress.packet(&mut self.sender, &packet, arrived, self.now));
+                self.events.extend(found);
+            }
+            str0m::Event::SenderFeedback(feedback) => {
+                let arrived = self.wall.0 + micros_between(self.wall.1, feedback.received_at);
+                for ingress in self.ingress.iter_mut().filter(|ingress| ingress.mid == feedback.mid) {
+                    ingress.report(&mut self.sender, &feedback.sender_info, arrived);
+                }
+            }
+            str0m::Event::KeyframeRequest(request) => {
+                let kind = self.egress.iter().find(|egress| egress.mid == request.mid).map(|egress| egress.kind);
+                self.events.extend(kind.map(|kind| Event::KeyFrameRequested { kind }));
+            }
+            str0m::Event::Closed => self.over(CloseReason::Peer),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Leg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leg")
+            .field("ufrag", &self.ufrag)
+            .field("connected", &self.connected)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
+
+fn build(config: &Config, plan: &Plan, now: Instant) -> Result<Rtc, OfferError> {
+    let mut builder = RtcConfig::new()
+        .set_crypto_provider(config.certificate.crypto.clone())
+        .set_dtls_cert(config.certificate.identity.clone())
+        .set_ice_lite(true)
+        .set_rtp_mode(true)
+        .set_rtcp_report_interval_audio(REPORT_INTERVAL)
+        .set_rtcp_report_interval_video(REPORT_INTERVAL)
+        .set_send_buffer_video(REPAIR_PACKETS_MAX)
+        .set_extension_map(sdp::extension_map(plan));
+    *builder.codec_config() = sdp::codec_config(plan);
+    let mut rtc = builder.build(now);
+    for (proto, addr) in &config.candidates {
+        let candidate = match proto {
+            Protocol::Udp => Candidate::builder().udp().host(*addr).build(),
+            Protocol::Tcp => Candidate::builder().tcp().host(*addr).tcptype(TcpType::Passive).build(),
+        };
+        let candidate =
+            candidate.map_err(|error| OfferError::Refused(format!("our address {addr} cannot be used: {error}")))?;
+        rtc.add_local_candidate(candidate);
+    }
+    Ok(rtc)
+}
+
+fn own_transport(rtc: &mut Rtc, offer: &Offer<'_>) -> Transport {
+    let direct = rtc.direct_api();
+    let credentials = direct.local_ice_credentials();
+    let fingerprint = direct.local_dtls_fingerprint().to_string();
+    Transport {
+        ufrag: credentials.ufrag,
+        pwd: credentials.pass,
+        fingerprint,
+        active: offer.setup == sdp::Setup::Passive,
+    }
+}
+
+/// Microseconds from `from` to `to`, negative where `to` is earlier.
+fn micros_between(from: Instant, to: Instant) -> i64 {
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    if to >= from { micros(to.duration_since(from)) } else { -micros(from.duration_since(to)) }
+}

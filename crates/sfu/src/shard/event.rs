@@ -1,0 +1,224 @@
+//! What a shard is told and what it tells.
+
+use std::{collections::VecDeque, net::SocketAddr, time::Duration, time::Instant};
+
+use media::{Codec, Kind, RtpPacket};
+use rtc::{CloseReason, Leg, Protocol, Transmit};
+
+use crate::stats::ShardStats;
+
+/// Number of a leg, unique in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegId(pub u64);
+
+/// Number of a track, unique in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackId(pub u64);
+
+/// The limits of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Legs at most.
+    pub legs_max: usize,
+    /// Tracks at most.
+    pub tracks_max: usize,
+    /// A leg that has not connected after this long is ended.
+    pub idle_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { legs_max: 16_384, tracks_max: 16_384, idle_max: Duration::from_secs(30) }
+    }
+}
+
+/// What the control side tells a shard.
+#[derive(Debug)]
+pub enum Command {
+    /// A leg that was answered.
+    AddLeg {
+        /// Its number.
+        id: LegId,
+        /// The leg.
+        leg: Box<Leg>,
+    },
+    /// Says goodbye to the peer and forgets the leg. No event follows.
+    RemoveLeg {
+        /// Which.
+        id: LegId,
+    },
+    /// A track without packets and viewers.
+    AddTrack {
+        /// Its number.
+        id: TrackId,
+        /// Its codec; another codec is another track.
+        codec: Codec,
+    },
+    /// Forgets a track; its viewers get nothing more.
+    RemoveTrack {
+        /// Which.
+        id: TrackId,
+    },
+    /// What a leg receives of a kind becomes the packets of a track, which was added before.
+    Bind {
+        /// The leg that receives.
+        leg: LegId,
+        /// Sound or picture.
+        kind: Kind,
+        /// The track.
+        track: TrackId,
+    },
+    /// Packets of a track that no leg receives.
+    Packets {
+        /// The track.
+        track: TrackId,
+        /// In sending order; sequence numbers rise by one.
+        packets: Vec<RtpPacket>,
+    },
+    /// The peer of a leg gets a track: sound at once, picture from the key frame that is kept, squeezed to live; where
+    /// none is kept, from the next, which the source is asked for.
+    Subscribe {
+        /// The viewer.
+        leg: LegId,
+        /// The track.
+        track: TrackId,
+    },
+    /// The peer of a leg gets nothing of a kind any more.
+    Unsubscribe {
+        /// The viewer.
+        leg: LegId,
+        /// Sound or picture.
+        kind: Kind,
+    },
+    /// Whether the packets of a track are told as events.
+    Tap {
+        /// The track.
+        track: TrackId,
+        /// On or off.
+        on: bool,
+    },
+    /// Asks the source of a track for a key frame, three times a second at most.
+    RequestKeyFrame {
+        /// The track.
+        track: TrackId,
+    },
+    /// Restarts ICE on a leg; `Event::IceRestarted` answers.
+    RestartIce {
+        /// The leg.
+        leg: LegId,
+        /// The peer's `application/trickle-ice-sdpfrag`.
+        fragment: String,
+    },
+}
+
+/// What goes into a shard.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram that a socket received.
+    Datagram {
+        /// How.
+        proto: Protocol,
+        /// From where.
+        from: SocketAddr,
+        /// To which address of ours.
+        to: SocketAddr,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+    /// A command.
+    Command(Command),
+    /// Time passes.
+    Timeout,
+}
+
+/// What a shard wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this.
+    Transmit(Transmit),
+    /// Something happened.
+    Event(Event),
+    /// Nothing more until then, a datagram or a command.
+    Timeout(Instant),
+}
+
+/// Why a leg is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// What the leg says.
+    Closed(CloseReason),
+    /// The peer never connected.
+    NeverConnected,
+    /// There are as many legs as there may be.
+    Full,
+}
+
+/// What happened in a shard.
+#[derive(Debug)]
+pub enum Event {
+    /// A leg is connected.
+    Connected {
+        /// Which.
+        leg: LegId,
+    },
+    /// A leg is over and forgotten. It comes once, and never for a leg that a command removed.
+    Ended {
+        /// Which.
+        leg: LegId,
+        /// Why.
+        reason: EndReason,
+    },
+    /// A leg received media in the last second.
+    Received {
+        /// Which.
+        leg: LegId,
+    },
+    /// A packet of a track that is tapped.
+    Packet {
+        /// The track.
+        track: TrackId,
+        /// The packet.
+        packet: RtpPacket,
+    },
+    /// Viewers of a track that is fed by command need a key frame.
+    KeyFrameWanted {
+        /// The track.
+        track: TrackId,
+    },
+    /// What became of an ICE restart: the fragment for the peer, or a sentence.
+    IceRestarted {
+        /// Which leg.
+        leg: LegId,
+        /// The fragment for the peer.
+        answer: Result<String, String>,
+    },
+    /// What was counted, once a second.
+    Stats(ShardStats),
+}
+
+/// Events that wait to be polled.
+#[derive(Debug, Default)]
+pub(crate) struct EventQueue(VecDeque<Event>);
+
+impl EventQueue {
+    pub(crate) fn push(&mut self, event: Event) {
+        self.0.push_back(event);
+    }
+
+    pub(crate) fn packet(&mut self, track: TrackId, packet: RtpPacket) {
+        self.push(Event::Packet { track, packet });
+    }
+
+    pub(crate) fn key_frame_wanted(&mut self, track: TrackId) {
+        self.push(Event::KeyFrameWanted { track });
+    }
+
+    /// Takes back that a leg ended: whoever removes it does not want to be told.
+    pub(crate) fn forget_end(&mut self, id: LegId) {
+        self.0.retain(|event| !matches!(event, Event::Ended { leg, .. } if *leg == id));
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.0.pop_front()
+    }
+}

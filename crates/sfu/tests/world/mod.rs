@@ -1,0 +1,477 @@
+//! A shard and its peers in virtual time: str0m clients, a wire with delay and loss, no sockets, no sleeping.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub
+)]
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use media::{Codec, Kind, WallTime};
+use rtc::{Answer, Certificate, Leg, Protocol, Purpose};
+use stentor_sfu::{self as sfu, Command, Event, Input, LegId, Output, Shard, TrackId};
+use str0m::{
+    Candidate, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
+    change::{SdpAnswer, SdpPendingOffer},
+    media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt},
+    net::{Protocol as RtcProtocol, Receive},
+    rtp::RtpWrite,
+};
+
+pub const SERVER: &str = "203.0.113.1:3478";
+const WALL: i64 = 1_790_000_000_000_000;
+
+/// A packet that a client received.
+#[derive(Clone, Debug)]
+pub struct Got {
+    pub at: Instant,
+    pub kind: Kind,
+    pub seq: u64,
+    pub time: u32,
+    pub marker: bool,
+    pub payload: Vec<u8>,
+}
+
+pub struct Client {
+    pub rtc: Rtc,
+    pub addr: SocketAddr,
+    pub connected: bool,
+    pub closed: bool,
+    pub got: Vec<Got>,
+    /// Sender reports: kind, RTP time, NTP in microseconds.
+    pub reports: Vec<(Kind, u32, i64)>,
+    pub key_frame_requests: usize,
+    pub mids: Vec<(Kind, Mid)>,
+    timeout: Instant,
+}
+
+impl Client {
+    /// A client with one m= line of each kind, and its offer.
+    pub fn offer(now: Instant, addr: &str, codecs: &[Codec], direction: Direction) -> (Self, String, SdpPendingOffer) {
+        let has = |codec| codecs.contains(&codec);
+        let mut rtc = RtcConfig::new()
+            .clear_codecs()
+            .enable_opus(has(Codec::Opus), false)
+            .enable_h264(has(Codec::H264))
+            .enable_vp8(has(Codec::Vp8))
+            .set_rtp_mode(true)
+            .set_rtcp_report_interval_audio(Duration::from_millis(500))
+            .set_rtcp_report_interval_video(Duration::from_millis(500))
+            .build(now);
+        let addr: SocketAddr = addr.parse().unwrap();
+        rtc.add_local_candidate(Candidate::host(addr, "udp").unwrap());
+        let mut api = rtc.sdp_api();
+        let mut mids = Vec::new();
+        for kind in [Kind::Audio, Kind::Video] {
+            if codecs.iter().any(|codec| codec.kind() == kind) {
+                let media = if kind == Kind::Audio { MediaKind::Audio } else { MediaKind::Video };
+                mids.push((kind, api.add_media(media, direction, None, None, None)));
+            }
+        }
+        let (offer, pending) = api.apply().unwrap();
+        let client = Self {
+            rtc,
+            addr,
+            connected: false,
+            closed: false,
+            got: Vec::new(),
+            reports: Vec::new(),
+            key_frame_requests: 0,
+            mids,
+            timeout: now,
+        };
+        (client, offer.to_sdp_string(), pending)
+    }
+
+    fn mid(&self, kind: Kind) -> Mid {
+        self.mids.iter().find(|(known, _)| *known == kind).unwrap().1
+    }
+
+    /// Packets of a kind, in the order of their arrival.
+    pub fn of(&self, kind: Kind) -> Vec<&Got> {
+        self.got.iter().filter(|got| got.kind == kind).collect()
+    }
+
+    fn event(&mut self, now: Instant, event: str0m::Event) {
+        match event {
+            str0m::Event::Connected => self.connected = true,
+            str0m::Event::Closed => self.closed = true,
+            str0m::Event::KeyframeRequest(_) => self.key_frame_requests += 1,
+            str0m::Event::RtpPacket(packet) => {
+                let mid = self.rtc.direct_api().stream_rx(&packet.header.ssrc).unwrap().mid();
+                let kind = self.mids.iter().find(|(_, known)| *known == mid).unwrap().0;
+                self.got.push(Got {
+                    at: now,
+                    kind,
+                    seq: *packet.seq_no,
+                    time: packet.header.timestamp,
+                    marker: packet.header.marker,
+                    payload: packet.payload.to_vec(),
+                });
+            }
+            str0m::Event::SenderFeedback(feedback) => {
+                let kind = self.mids.iter().find(|(_, known)| *known == feedback.mid).unwrap().0;
+                let ntp = feedback.sender_info.ntp_time.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+                self.reports.push((kind, feedback.sender_info.rtp_time.numer() as u32, ntp.as_micros() as i64));
+            }
+            _ => {}
+        }
+    }
+}
+
+struct Flying {
+    at: Instant,
+    proto: Protocol,
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+pub struct World {
+    pub start: Instant,
+    pub now: Instant,
+    pub shard: Shard,
+    pub config: rtc::Config,
+    pub clients: Vec<Client>,
+    pub events: Vec<Event>,
+    pub delay: Duration,
+    /// Called for each datagram with a running number, whether it goes to the server, and its bytes: true loses it.
+    pub lose: Box<dyn FnMut(u64, bool, &[u8]) -> bool>,
+    wire: VecDeque<Flying>,
+    number: u64,
+    shard_timeout: Instant,
+    next_id: u64,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        let config = rtc::Config::new(SERVER.parse().unwrap(), Certificate::generate().unwrap(), WallTime(WALL), now);
+        Self {
+            start: now,
+            now,
+            shard: Shard::new(sfu::Config::default(), now),
+            config,
+            clients: Vec::new(),
+            events: Vec::new(),
+            delay: Duration::from_millis(20),
+            lose: Box::new(|_, _, _| false),
+            wire: VecDeque::new(),
+            number: 0,
+            shard_timeout: now,
+            next_id: 1,
+        }
+    }
+
+    pub fn ms(&self) -> u64 {
+        self.now.duration_since(self.start).as_millis() as u64
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    pub fn command(&mut self, command: Command) {
+        self.shard.handle(self.now, Input::Command(command));
+        self.flush_shard();
+    }
+
+    pub fn datagram(&mut self, from: &str, bytes: &[u8]) {
+        let (from, to) = (from.parse().unwrap(), SERVER.parse().unwrap());
+        self.shard.handle(self.now, Input::Datagram { proto: Protocol::Udp, from, to, bytes });
+        self.flush_shard();
+    }
+
+    pub fn track(&mut self, codec: Codec) -> TrackId {
+        let id = TrackId(self.next_id());
+        self.command(Command::AddTrack { id, codec });
+        id
+    }
+
+    /// A client that is answered; its place in `clients`, its leg, and the answer.
+    pub fn join(
+        &mut self,
+        addr: &str,
+        codecs: &[Codec],
+        purpose: Purpose,
+        change: impl Fn(String) -> String,
+    ) -> (usize, LegId, Answer) {
+        let direction = if purpose == Purpose::Publish { Direction::SendOnly } else { Direction::RecvOnly };
+        let (mut client, offer, pending) = Client::offer(self.now, addr, codecs, direction);
+        let (leg, answer) = Leg::answer(&self.config, &change(offer), purpose, self.now).unwrap();
+        client
+            .rtc
+            .sdp_api()
+            .accept_answer(pending, SdpAnswer::from_sdp_string(&answer.sdp).expect(&answer.sdp))
+            .unwrap();
+        let id = LegId(self.next_id());
+        self.command(Command::AddLeg { id, leg: Box::new(leg) });
+        client.timeout = self.now;
+        self.clients.push(client);
+        (self.clients.len() - 1, id, answer)
+    }
+
+    /// A publisher, its leg and its tracks: one of each codec.
+    pub fn publisher(&mut self, addr: &str, codecs: &[Codec]) -> (usize, LegId, Vec<TrackId>) {
+        let (client, leg, answer) = self.join(addr, codecs, Purpose::Publish, |offer| offer);
+        let tracks: Vec<TrackId> = answer
+            .kinds
+            .iter()
+            .map(|(kind, codec)| {
+                let track = self.track(*codec);
+                self.command(Command::Bind { leg, kind: *kind, track });
+                track
+            })
+            .collect();
+        (client, leg, tracks)
+    }
+
+    /// A viewer of tracks.
+    pub fn viewer(&mut self, addr: &str, codecs: &[Codec], tracks: &[TrackId]) -> (usize, LegId) {
+        let of = |kind| codecs.iter().copied().find(|codec: &Codec| codec.kind() == kind);
+        let purpose = Purpose::Play { video: of(Kind::Video), audio: of(Kind::Audio) };
+        let (client, leg, _) = self.join(addr, codecs, purpose, |offer| offer);
+        for track in tracks {
+            self.command(Command::Subscribe { leg, track: *track });
+        }
+        (client, leg)
+    }
+
+    pub fn restart_ice(&mut self, client: usize, leg: LegId, new_addr: &str) -> String {
+        let rtc = &mut self.clients[client].rtc;
+        let mut api = rtc.sdp_api();
+        let credentials = api.ice_restart(false);
+        let (_, pending) = api.apply().unwrap();
+        let fragment = format!("a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", credentials.ufrag, credentials.pass);
+        self.command(Command::RestartIce { leg, fragment });
+        let answer = self.events.iter().rev().find_map(|event| match event {
+            Event::IceRestarted { answer, .. } => Some(answer.clone().unwrap()),
+            _ => None,
+        });
+        let answer = answer.unwrap();
+        self.clients[client].pending_restart(pending, &answer, new_addr);
+        answer
+    }
+
+    /// Sends a packet from a client; true where it was connected.
+    pub fn send(&mut self, client: usize, kind: Kind, seq: u64, time: u32, marker: bool, payload: &[u8]) {
+        self.write(client, kind, seq, time, 0, marker, payload);
+    }
+
+    /// Sends a packet that was captured so many milliseconds ago, which is what the client's reports say.
+    pub fn send_captured(&mut self, client: usize, kind: Kind, seq: u64, time: u32, ago_ms: u64, payload: &[u8]) {
+        self.write(client, kind, seq, time, ago_ms, true, payload);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn write(&mut self, client: usize, kind: Kind, seq: u64, time: u32, ago_ms: u64, marker: bool, payload: &[u8]) {
+        let now = self.now;
+        let captured = now - Duration::from_millis(ago_ms);
+        let client = &mut self.clients[client];
+        let mid = client.mid(kind);
+        let pt: Pt = client.rtc.media(mid).unwrap().remote_pts()[0];
+        let mut direct = client.rtc.direct_api();
+        let stream = direct.stream_tx_by_mid(mid, None).unwrap();
+        stream.write_rtp(
+            RtpWrite::new(pt, seq.into(), time, captured, payload).marker(marker).nackable(kind == Kind::Video),
+        );
+        client.timeout = now;
+    }
+
+    pub fn ask_key_frame(&mut self, client: usize) {
+        let now = self.now;
+        let client = &mut self.clients[client];
+        let mid = client.mid(Kind::Video);
+        client.rtc.direct_api().stream_rx_by_mid(mid, None).unwrap().request_keyframe(KeyframeRequestKind::Pli);
+        client.timeout = now;
+    }
+
+    /// Runs for so many milliseconds.
+    pub fn run_for(&mut self, ms: u64) {
+        self.run_to(self.ms() + ms);
+    }
+
+    /// Runs until everything that happens before `ms` after the start has happened.
+    pub fn run_to(&mut self, ms: u64) {
+        let end = self.start + Duration::from_millis(ms);
+        let mut steps = 0;
+        loop {
+            steps += 1;
+            assert!(steps < 2_000_000, "time does not go on");
+            let clients = self.clients.iter().map(|client| client.timeout).min();
+            let wire = self.wire.iter().map(|flying| flying.at).min();
+            let next = [Some(self.shard_timeout), clients, wire].into_iter().flatten().min().unwrap();
+            if next > end {
+                self.now = end;
+                return;
+            }
+            self.now = self.now.max(next);
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        if let Some(place) = self.wire.iter().position(|flying| flying.at <= self.now) {
+            let flying = self.wire.remove(place).unwrap();
+            self.deliver(flying);
+            return;
+        }
+        if self.shard_timeout <= self.now {
+            self.shard.handle(self.now, Input::Timeout);
+            self.flush_shard();
+            assert!(self.shard_timeout > self.now, "a timeout in the past makes no progress");
+        }
+        for place in 0..self.clients.len() {
+            if self.clients[place].timeout <= self.now {
+                self.clients[place].rtc.handle_input(RtcInput::Timeout(self.now)).unwrap();
+                self.flush_client(place);
+            }
+        }
+    }
+
+    fn deliver(&mut self, flying: Flying) {
+        if flying.to == SERVER.parse().unwrap() {
+            let input = Input::Datagram { proto: flying.proto, from: flying.from, to: flying.to, bytes: &flying.bytes };
+            self.shard.handle(self.now, input);
+            self.flush_shard();
+        } else if let Some(place) = self.clients.iter().position(|client| client.addr == flying.to) {
+            let receive = Receive::new(RtcProtocol::Udp, flying.from, flying.to, &flying.bytes).unwrap();
+            self.clients[place].rtc.handle_input(RtcInput::Receive(self.now, receive)).unwrap();
+            self.flush_client(place);
+        }
+    }
+
+    fn flush_shard(&mut self) {
+        loop {
+            match self.shard.poll_output() {
+                Output::Transmit(transmit) => self.fly(false, transmit.from, transmit.to, transmit.bytes),
+                Output::Event(event) => self.events.push(event),
+                Output::Timeout(at) => {
+                    self.shard_timeout = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn flush_client(&mut self, place: usize) {
+        loop {
+            let Ok(output) = self.clients[place].rtc.poll_output() else {
+                self.clients[place].closed = true;
+                self.clients[place].timeout = self.now + Duration::from_secs(3_600);
+                return;
+            };
+            match output {
+                RtcOutput::Transmit(transmit) => {
+                    let bytes: Vec<u8> = transmit.contents.into();
+                    self.fly(true, transmit.source, transmit.destination, bytes);
+                }
+                RtcOutput::Event(event) => self.clients[place].event(self.now, event),
+                RtcOutput::Timeout(at) => {
+                    self.clients[place].timeout = at.max(self.now + Duration::from_millis(1));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn fly(&mut self, to_server: bool, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        self.number += 1;
+        if !(self.lose)(self.number, to_server, &bytes) {
+            self.wire.push_back(Flying { at: self.now + self.delay, proto: Protocol::Udp, from, to, bytes });
+        }
+    }
+
+    /// Sends `frames` frames of a camera from now on, a packet each 33 ms; every `gop`th begins with a key frame of
+    /// `key_packets` packets. Calls `between` after each frame. Sequence numbers go on from `seq`.
+    pub fn film(&mut self, client: usize, codec: Codec, seq: &mut u64, time: &mut u32, frames: u64, gop: u64) {
+        for frame in 0..frames {
+            self.frame(client, codec, seq, time, frame % gop == 0);
+        }
+    }
+
+    /// Goes on filming without key frames.
+    pub fn go_on(&mut self, client: usize, codec: Codec, seq: &mut u64, time: &mut u32, frames: u64) {
+        for _ in 0..frames {
+            self.frame(client, codec, seq, time, false);
+        }
+    }
+
+    fn frame(&mut self, client: usize, codec: Codec, seq: &mut u64, time: &mut u32, key: bool) {
+        for payload in picture(codec, key, *seq) {
+            let last = payload.1;
+            self.send(client, Kind::Video, *seq, *time, last, &payload.0);
+            *seq += 1;
+        }
+        *time = time.wrapping_add(3_000);
+        self.run_for(33);
+    }
+}
+
+impl Client {
+    fn pending_restart(&mut self, pending: SdpPendingOffer, fragment: &str, new_addr: &str) {
+        let find = |name: &str| fragment.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+        let (ufrag, pwd) = (find("a=ice-ufrag:"), find("a=ice-pwd:"));
+        // What a WHIP client does: the old answer with the new credentials.
+        let mids: Vec<String> = self.mids.iter().map(|(_, mid)| mid.to_string()).collect();
+        let mut text = format!(
+            "v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\na=ice-lite\r\n",
+            mids.join(" ")
+        );
+        let fingerprint = self.rtc.direct_api().remote_dtls_fingerprint().unwrap().to_string();
+        for (kind, mid) in &self.mids {
+            let media = self.rtc.media(*mid).unwrap();
+            let pt = media.remote_pts()[0];
+            let params = self.rtc.codec_config().find(|params| params.pt() == pt).unwrap();
+            let name = if *kind == Kind::Audio {
+                "opus/48000/2"
+            } else if format!("{:?}", params.spec().codec) == "H264" {
+                "H264/90000"
+            } else {
+                "VP8/90000"
+            };
+            let direction = if media.direction() == Direction::SendOnly { "recvonly" } else { "sendonly" };
+            let fmtp = params.spec().format.profile_level_id.map_or(String::new(), |id| {
+                format!("a=fmtp:{pt} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={id:06x}\r\n")
+            });
+            text += &format!(
+                "m={} 9 UDP/TLS/RTP/SAVPF {pt}\r\nc=IN IP4 0.0.0.0\r\na=candidate:1 1 udp 2130706431 203.0.113.1 3478 typ host\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\na=fingerprint:{fingerprint}\r\na=setup:passive\r\na=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\na=rtpmap:{pt} {name}\r\n{fmtp}",
+                kind.name(),
+            );
+        }
+        self.rtc.sdp_api().accept_answer(pending, SdpAnswer::from_sdp_string(&text).unwrap()).unwrap();
+        self.addr = new_addr.parse().unwrap();
+        self.rtc.add_local_candidate(Candidate::host(self.addr, "udp").unwrap());
+    }
+}
+
+/// The payloads of a picture, and whether each is the last.
+pub fn picture(codec: Codec, key: bool, number: u64) -> Vec<(Vec<u8>, bool)> {
+    let body = |head: &[u8], fill: usize| {
+        let mut out = head.to_vec();
+        out.extend(number.to_be_bytes());
+        out.resize(out.len() + fill, 0xab);
+        out
+    };
+    match (codec, key) {
+        (Codec::H264, true) => vec![
+            (body(&[0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 2, 0x68, 0xce], 0), false),
+            (body(&[0x7c, 0x85], 900), false),
+            (body(&[0x7c, 0x45], 300), true),
+        ],
+        (Codec::H264, false) => vec![(body(&[0x41, 0x9a], 400), true)],
+        (_, true) => vec![
+            (body(&[0x90, 0x80, 0x01, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a], 700), false),
+            (body(&[0x80, 0x80, 0x01], 500), true),
+        ],
+        (_, false) => vec![(body(&[0x90, 0x80, 0x02, 0x11], 400), true)],
+    }
+}
