@@ -1,0 +1,205 @@
+import { type LiveError, LivePlayer, type PlayerStats } from 'stentor';
+import { addressesOf } from '../parts/addresses.js';
+import { copyRow, h, say, tabs } from '../parts/dom.js';
+import { bitrate, milliseconds, perSecond, size } from '../parts/format.js';
+import { Plot } from '../parts/plot.js';
+import type { ServerFacts, StreamFacts } from '../parts/server.js';
+import { bearer } from '../parts/token.js';
+import { keyOf, type StreamName } from './stream-list.js';
+
+type Door = 'whep' | 'flv' | 'hls';
+
+/** One stream large: a player with a tab for each protocol, its statistics, and every address to copy. */
+export class Watch {
+  readonly #place: HTMLElement;
+  readonly #server: () => ServerFacts | undefined;
+  #view: View | undefined;
+
+  constructor(place: HTMLElement, server: () => ServerFacts | undefined) {
+    this.#place = place;
+    this.#server = server;
+  }
+
+  choose(name: StreamName | undefined): void {
+    this.#view?.close();
+    this.#view = name && new View(name, this.#server);
+    this.#place.replaceChildren(...(this.#view ? [this.#view.element] : []));
+  }
+
+  update(streams: readonly StreamFacts[]): void {
+    const view = this.#view;
+    if (view) view.update(streams.find((stream) => keyOf(stream) === keyOf(view.name)));
+  }
+
+  renewAddresses(): void {
+    this.#view?.renewAddresses();
+  }
+}
+
+class View {
+  readonly element: HTMLElement;
+  readonly name: StreamName;
+  readonly #server: () => ServerFacts | undefined;
+  readonly #video = h('video', { controls: true, playsInline: true });
+  readonly #say = h('p', { role: 'status' });
+  readonly #notice = h('div', { className: 'say' }, this.#say);
+  readonly #sound = h('button', { type: 'button', className: 'sound', hidden: true });
+  readonly #other = h('button', { type: 'button', hidden: true }, 'Play by FLV');
+  readonly #warnings = h('div', { role: 'status' });
+  readonly #figures = h('dl', { className: 'figures' });
+  readonly #values = new Map<string, HTMLElement>();
+  readonly #bitrate = new Plot('Bitrate');
+  readonly #delay = new Plot('Delay behind the server');
+  readonly #addresses = h('div');
+  #door: Door = 'whep';
+  #doors: HTMLElement | undefined;
+  #player: LivePlayer | undefined;
+  #viewers = '';
+
+  constructor(name: StreamName, server: () => ServerFacts | undefined) {
+    this.name = name;
+    this.#server = server;
+    for (const label of FIGURES) {
+      const value = h('dd', {}, '–');
+      this.#values.set(label, value);
+      this.#figures.append(h('div', {}, h('dt', {}, label), value));
+    }
+    this.#sound.addEventListener('click', () => this.#player?.unmute());
+    this.#other.addEventListener('click', () =>
+      this.#doors?.querySelector<HTMLElement>('[data-id=flv]')?.click(),
+    );
+    this.#notice.append(this.#other);
+    this.element = this.#build();
+    this.renewAddresses();
+    this.#play();
+  }
+
+  close(): void {
+    this.#player?.stop();
+  }
+
+  update(stream: StreamFacts | undefined): void {
+    const sentences = stream?.warnings.map((warning) => warning.message) ?? [];
+    if ([...this.#warnings.children].map((child) => child.textContent).join('\n') !== sentences.join('\n')) {
+      this.#warnings.replaceChildren(...sentences.map((text) => h('p', { className: 'notice warn' }, text)));
+    }
+    if (!stream) return;
+    const { webrtc, flv, hls, rtmp } = stream.viewers;
+    this.#viewers = String(webrtc + flv + hls + rtmp);
+    this.#write('Viewers', this.#viewers);
+  }
+
+  renewAddresses(): void {
+    const found = addressesOf(this.name.app, this.name.stream, this.#server());
+    const rows: [string, string | undefined][] = [
+      ['WHEP', found.whep],
+      ['WebRTC', found.webrtc],
+      ['trtc', found.trtc],
+      ['FLV', found.flv],
+      ['HLS', found.hls],
+      ['RTMP', found.rtmp],
+      ['WHIP', found.whip],
+    ];
+    this.#addresses.replaceChildren(...rows.flatMap(([label, url]) => (url ? [copyRow(label, url)] : [])));
+  }
+
+  #build(): HTMLElement {
+    const choose = (id: string): void => {
+      this.#door = id as Door;
+      this.#play();
+    };
+    this.#doors = tabs('Protocol', DOORS, this.#door, choose);
+    const stage = h('div', { className: 'stage' }, this.#video, this.#notice, this.#sound);
+    const figures = h('div', { className: 'card panel' }, h('h3', {}, 'Right now'), this.#figures);
+    figures.append(this.#bitrate.element, this.#delay.element);
+    const addresses = h('div', { className: 'card panel' }, h('h3', {}, 'Addresses'), this.#addresses);
+    return h(
+      'section',
+      { className: 'watch', 'aria-label': `Watching ${keyOf(this.name)}` },
+      h(
+        'header',
+        {},
+        h('h2', {}, keyOf(this.name)),
+        h('a', { href: '#', className: 'small' }, 'Close'),
+        this.#doors,
+      ),
+      h('div', { className: 'left' }, stage, this.#warnings, addresses),
+      h('div', { className: 'right' }, figures),
+    );
+  }
+
+  #play(): void {
+    this.#player?.stop();
+    this.#bitrate.clear();
+    this.#delay.clear();
+    this.#sound.hidden = true;
+    this.#tell('Connecting…');
+    const token = bearer();
+    const url = addressesOf(this.name.app, this.name.stream, this.#server())[this.#door];
+    const player = new LivePlayer({ url, video: this.#video, ...(token && { token }) });
+    this.#player = player;
+    player.on('firstframe', () => this.#tell(''));
+    player.on('reconnecting', ({ error }) => this.#tell(`${error.message} Trying again…`));
+    player.on('stats', (stats) => this.#show(stats));
+    player.on('autoplay-failed', ({ muted }) => {
+      say(this.#sound, muted ? 'Tap for sound' : 'Tap to play');
+      this.#sound.hidden = false;
+    });
+    player.on('autoplay-resumed', () => {
+      this.#sound.hidden = true;
+    });
+    player.start().catch((error: LiveError) => {
+      if (this.#player !== player || error.code === 'aborted') return;
+      this.#tell(error.message);
+      this.#other.hidden = this.#door !== 'whep' || error.code !== 'not-supported';
+    });
+  }
+
+  #tell(text: string): void {
+    say(this.#say, text);
+    this.#notice.hidden = !text;
+    this.#other.hidden = true;
+  }
+
+  #show(stats: PlayerStats): void {
+    this.#write('Picture', size(stats.width, stats.height));
+    this.#write('Frame rate', perSecond(stats.fps));
+    this.#write('Codecs', [stats.videoCodec, stats.audioCodec].filter(Boolean).join(' + ') || '–');
+    this.#write('Bitrate', bitrate(stats.bitrate));
+    this.#write('Delay', milliseconds(stats.delay));
+    this.#write('Jitter buffer', milliseconds(stats.jitterBufferDelay));
+    this.#write('Round trip', milliseconds(stats.rtt));
+    this.#write('Packets lost', stats.protocol === 'webrtc' ? String(stats.packetsLost) : '–');
+    this.#write('Freezes', String(stats.freezeCount));
+    this.#write('Frames dropped', String(stats.framesDropped));
+    this.#write('Playback rate', `${stats.rate.toFixed(2)}×`);
+    this.#bitrate.add(stats.bitrate, bitrate(stats.bitrate));
+    this.#delay.add(stats.delay, milliseconds(stats.delay));
+  }
+
+  #write(label: string, text: string): void {
+    const value = this.#values.get(label);
+    if (value) say(value, text);
+  }
+}
+
+const DOORS = [
+  ['whep', 'WebRTC'],
+  ['flv', 'FLV'],
+  ['hls', 'HLS'],
+] as const;
+
+const FIGURES = [
+  'Picture',
+  'Frame rate',
+  'Codecs',
+  'Bitrate',
+  'Delay',
+  'Jitter buffer',
+  'Round trip',
+  'Packets lost',
+  'Freezes',
+  'Frames dropped',
+  'Playback rate',
+  'Viewers',
+];

@@ -1,0 +1,92 @@
+import { bearer, withToken } from './token.js';
+
+/** `GET /v1/server`. */
+export interface ServerFacts {
+  version: string;
+  mode: 'dev' | 'serve';
+  sdkAppId: number;
+  rtmpPort: number;
+  rtmpUrl: string;
+  open: boolean;
+}
+
+/** One entry of `GET /v1/streams`. */
+export interface StreamFacts {
+  app: string;
+  stream: string;
+  publisher: { protocol: string; since: string };
+  video: { codec: string; width: number; height: number; frameRate: number; bFrames: string } | null;
+  audio: { codec: string; sampleRate: number; channels: number } | null;
+  /** Bits per second. */
+  bitrate: number;
+  viewers: { webrtc: number; rtmp: number; flv: number; hls: number };
+  warnings: { code: string; message: string }[];
+}
+
+/** What the server said no with. */
+export class Refusal extends Error {
+  readonly status: number;
+
+  constructor(status: number, sentence: string) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+export function fetchServer(): Promise<ServerFacts> {
+  return get<ServerFacts>('/v1/server');
+}
+
+export async function fetchStreams(): Promise<StreamFacts[]> {
+  const { streams } = await get<{ streams: StreamFacts[] }>('/v1/streams');
+  return streams;
+}
+
+/** Asks again and again while the page is visible: at once when it becomes visible, then every `everyMs`. Never two at a time. */
+export function poll<T>(
+  everyMs: number,
+  ask: () => Promise<T>,
+  told: (answer: T) => void,
+  failed: (thrown: unknown) => void,
+): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let busy = false;
+  let over = false;
+  const round = async (): Promise<void> => {
+    clearTimeout(timer);
+    if (busy || over) return;
+    busy = true;
+    try {
+      const answer = await ask();
+      if (!over) told(answer);
+    } catch (thrown) {
+      if (!over) failed(thrown);
+    }
+    busy = false;
+    if (!over && !document.hidden) timer = setTimeout(round, everyMs);
+  };
+  const shown = (): void => void (document.hidden || round());
+  document.addEventListener('visibilitychange', shown);
+  void round();
+  return () => {
+    over = true;
+    clearTimeout(timer);
+    document.removeEventListener('visibilitychange', shown);
+  };
+}
+
+async function get<T>(path: string): Promise<T> {
+  const token = bearer();
+  const response = await fetch(withToken(path), {
+    headers: token ? { authorization: `Bearer ${token}` } : {},
+    signal: AbortSignal.timeout(ANSWER_MS_MAX),
+  });
+  if (response.ok) return (await response.json()) as T;
+  const problem = (await response.json().catch(() => ({}))) as { detail?: string; title?: string };
+  throw new Refusal(
+    response.status,
+    problem.detail ?? problem.title ?? `The server answered with ${response.status}.`,
+  );
+}
+
+const ANSWER_MS_MAX = 8000;
