@@ -1,1 +1,41 @@
-fn main() {}
+//! Stentor: one binary. This file reads the command line and turns errors into exit codes; what the commands do is in
+//! `cli`, what the server is in `app`.
+#![forbid(unsafe_code)]
+#![allow(unreachable_pub, reason = "a binary exports nothing")]
+
+mod app;
+mod audio;
+mod auth;
+mod bridge;
+mod cli;
+mod config;
+mod counters;
+mod demo;
+mod door;
+mod http;
+mod hub;
+mod media;
+mod query;
+mod refusal;
+mod shard;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let command = match cli::Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli::run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("stentor: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

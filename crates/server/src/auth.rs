@@ -1,0 +1,199 @@
+//! Who may publish and play: applications, their keys, and the tokens signed with them.
+
+use std::{
+    net::IpAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use wire::sign;
+
+use crate::{query::Query, refusal::Refusal};
+
+/// A tenant of this server.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// `sdkAppId`.
+    pub id: u32,
+    /// One or two live secret keys; two while keys are being changed.
+    pub keys: Vec<String>,
+    /// Whoever comes without a token may publish and play.
+    pub open: bool,
+    /// Host names whose live URLs belong to this application.
+    pub hosts: Vec<String>,
+}
+
+/// What a request shows to prove who it is.
+#[derive(Clone, Debug)]
+pub struct Credentials<'a> {
+    /// The URL's query.
+    pub query: &'a Query,
+    /// The token of `Authorization: Bearer`.
+    pub bearer: Option<&'a str>,
+    /// The host name that the request was made to, without port.
+    pub host: Option<&'a str>,
+    /// The address that it comes from.
+    pub peer: IpAddr,
+}
+
+/// Who a request was found to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The application that the request acts in.
+    pub application: u32,
+    /// The user, where a token named one.
+    pub user: Option<String>,
+}
+
+/// Decides who may.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    applications: Vec<Application>,
+    /// Requests from the machine itself need no token (`stentor dev`).
+    loopback_open: bool,
+}
+
+impl Gate {
+    /// A gate for these applications; the first is the default one.
+    pub fn new(applications: Vec<Application>, loopback_open: bool) -> Self {
+        Self { applications, loopback_open }
+    }
+
+    /// The application that is meant where nothing names one.
+    pub fn default_application(&self) -> Option<&Application> {
+        self.applications.first()
+    }
+
+    /// Finds out who a request is. A token that is shown is always checked, also where none is needed.
+    ///
+    /// # Errors
+    /// The reason, with the original's number.
+    pub fn admit(&self, credentials: &Credentials<'_>) -> Result<Identity, Refusal> {
+        let query = credentials.query;
+        let token = query.get("usersig").or(credentials.bearer);
+        let claims = token.map(sign::read_unverified).transpose()?;
+        let named =
+            match query.get("sdkappid") {
+                Some(text) => Some(text.parse().map_err(|_| {
+                    Refusal::Malformed(format!("sdkappid is '{}', and should be a number", shorten(text)))
+                })?),
+                None => None,
+            };
+        let application = self.application(named, claims.as_ref().map(|claims| claims.sdk_app_id), credentials.host)?;
+        let Some(token) = token else {
+            return if application.open || (self.loopback_open && credentials.peer.is_loopback()) {
+                Ok(Identity { application: application.id, user: query.get("userid").map(str::to_owned) })
+            } else {
+                Err(Refusal::TokenMissing)
+            };
+        };
+        let claimed = claims.as_ref().map(|claims| claims.user_id.as_str()).unwrap_or_default();
+        let user = query.get("userid").unwrap_or(claimed);
+        let keys: Vec<&str> = application.keys.iter().map(String::as_str).collect();
+        let claims = sign::check(token, &keys, application.id, user, unix_now_s())?;
+        Ok(Identity { application: application.id, user: Some(claims.user_id) })
+    }
+
+    /// By number where the URL has one, else by host name, else the token's own, else the default.
+    fn application(
+        &self,
+        named: Option<u32>,
+        claimed: Option<u32>,
+        host: Option<&str>,
+    ) -> Result<&Application, Refusal> {
+        let by_id = |id: u32| self.applications.iter().find(|application| application.id == id);
+        if let Some(id) = named {
+            return by_id(id).ok_or(Refusal::ApplicationUnknown(id));
+        }
+        let by_host = host.and_then(|host| {
+            self.applications
+                .iter()
+                .find(|application| application.hosts.iter().any(|own| own.eq_ignore_ascii_case(host)))
+        });
+        by_host
+            .or_else(|| claimed.and_then(by_id))
+            .or_else(|| self.default_application())
+            .ok_or(Refusal::ApplicationUnknown(claimed.unwrap_or(0)))
+    }
+}
+
+/// Seconds since the Unix epoch.
+pub fn unix_now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
+    const OTHER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+    fn gate(open: bool, loopback_open: bool) -> Gate {
+        let first = Application { id: 1_400_000_000, keys: vec![KEY.into(), OTHER.into()], open, hosts: vec![] };
+        let second = Application { id: 7, keys: vec![OTHER.into()], open: false, hosts: vec!["b.example".into()] };
+        Gate::new(vec![first, second], loopback_open)
+    }
+
+    fn admit(
+        gate: &Gate,
+        query: &str,
+        bearer: Option<&str>,
+        host: Option<&str>,
+        peer: &str,
+    ) -> Result<Identity, Refusal> {
+        let query = Query::parse(query);
+        gate.admit(&Credentials { query: &query, bearer, host, peer: peer.parse().unwrap() })
+    }
+
+    fn sig(app: u32, key: &str, user: &str) -> String {
+        sign::mint(app, key, user, unix_now_s(), 60)
+    }
+
+    #[test]
+    fn no_token_is_enough_only_where_it_is_open() {
+        assert!(admit(&gate(true, false), "", None, None, "203.0.113.9").is_ok());
+        assert!(admit(&gate(false, true), "", None, None, "127.0.0.1").is_ok());
+        assert_eq!(admit(&gate(false, true), "", None, None, "203.0.113.9").unwrap_err().title(), "token-missing");
+        assert_eq!(admit(&gate(false, false), "", None, None, "127.0.0.1").unwrap_err().title(), "token-missing");
+    }
+
+    #[test]
+    fn both_live_keys_are_taken_from_query_and_bearer() {
+        for key in [KEY, OTHER] {
+            let token = sig(1_400_000_000, key, "ann");
+            let query = format!("sdkappid=1400000000&userId=ann&usersig={token}");
+            assert_eq!(
+                admit(&gate(false, false), &query, None, None, "203.0.113.9").unwrap().user.as_deref(),
+                Some("ann")
+            );
+            assert!(admit(&gate(false, false), "", Some(&token), None, "203.0.113.9").is_ok());
+        }
+    }
+
+    #[test]
+    fn a_wrong_token_is_refused_also_where_none_is_needed() {
+        let foreign = sig(1_400_000_000, "not the key", "ann");
+        let query = format!("sdkappid=1400000000&userid=ann&usersig={foreign}");
+        assert_eq!(admit(&gate(true, true), &query, None, None, "127.0.0.1").unwrap_err().status(), 401);
+        let expired = sign::mint(1_400_000_000, KEY, "ann", unix_now_s() - 100, 60);
+        let query = format!("userid=ann&usersig={expired}");
+        assert_eq!(admit(&gate(true, true), &query, None, None, "127.0.0.1").unwrap_err().code(), -70_001);
+        let other_user = format!("userid=bob&usersig={}", sig(1_400_000_000, KEY, "ann"));
+        assert_eq!(admit(&gate(true, true), &other_user, None, None, "127.0.0.1").unwrap_err().code(), -70_013);
+        let other_app = format!("sdkappid=7&userid=ann&usersig={}", sig(1_400_000_000, KEY, "ann"));
+        assert_eq!(admit(&gate(true, true), &other_app, None, None, "127.0.0.1").unwrap_err().code(), -70_014);
+        assert_eq!(admit(&gate(true, true), "sdkappid=9", None, None, "127.0.0.1").unwrap_err().code(), -70_020);
+        assert_eq!(admit(&gate(true, true), "sdkappid=x", None, None, "127.0.0.1").unwrap_err().status(), 400);
+    }
+
+    #[test]
+    fn the_host_names_the_application() {
+        let token = sig(7, OTHER, "ann");
+        let identity = admit(&gate(false, false), "", Some(&token), Some("B.example"), "203.0.113.9").unwrap();
+        assert_eq!(identity.application, 7);
+    }
+}

@@ -1,0 +1,231 @@
+//! Files, variables and flags that are right, and the sentences for those that are not.
+
+use super::reference::reference;
+use super::*;
+use std::time::Duration;
+
+const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
+
+fn application() -> String {
+    format!("[[application]]\nsdk_app_id = 7\nkeys = [\"{KEY}\"]\n")
+}
+
+/// Reads a file with one good application appended, an environment and flags.
+fn load(text: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.toml");
+    std::fs::write(&path, format!("{text}\n{}", application())).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let flags = flags.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    let folder = format!("{}/", folder.path().display());
+    Config::load(Some(&path), environment, flags).map_err(|error| error.to_string().replace(&folder, ""))
+}
+
+fn refusal(text: &str) -> String {
+    load(text, &[], &[]).expect_err(text)
+}
+
+/// The sample with every setting switched on.
+fn uncommented(sample: &str) -> String {
+    let on = |line: &str| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line).to_owned();
+    sample.lines().map(on).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_file_sets_what_it_names_and_nothing_else() {
+    let config =
+        load("[http]\nlisten = \"127.0.0.1:80\"\n[live]\ntakeover = true\nmerge_write = \"350ms\"", &[], &[]).unwrap();
+    assert_eq!(config.http.listen.port(), 80);
+    assert!(config.live.takeover);
+    assert_eq!(config.live.merge_write, Duration::from_millis(350));
+    assert_eq!(config.rtmp, Rtmp::default());
+    assert_eq!(config.applications.len(), 1);
+    assert_eq!(config.applications[0].keys, [KEY]);
+}
+
+#[test]
+fn a_flag_overrides_the_environment_and_that_the_file() {
+    let file = "[rtmp]\nidle_timeout = \"1s\"\nconnections_max = 1\n[hls]\nsegments = 7";
+    let environment = [("STENTOR_RTMP__IDLE_TIMEOUT", "2s"), ("STENTOR_RTMP__CONNECTIONS_MAX", "2"), ("PATH", "/bin")];
+    let config = load(file, &environment, &[("rtmp.connections_max", "3")]).unwrap();
+    assert_eq!(config.rtmp.idle_timeout, Duration::from_secs(2));
+    assert_eq!(config.rtmp.connections_max, 3);
+    assert_eq!(config.hls.segments, 7);
+}
+
+#[test]
+fn a_container_needs_no_file() {
+    let environment = [
+        ("STENTOR_APPLICATION__1__SDK_APP_ID", "2"),
+        ("STENTOR_APPLICATION__1__OPEN", "true"),
+        ("STENTOR_APPLICATION__0__KEYS", &format!("{KEY}, {KEY}2")),
+        ("STENTOR_APPLICATION__0__SDK_APP_ID", "1"),
+        ("STENTOR_MEDIA__ADVERTISE", "203.0.113.7,2001:db8::1"),
+        ("STENTOR_SERVER__DEFAULT_APPLICATION", "2"),
+        ("STENTOR_PORT_8080_TCP_ADDR", "made by a container platform"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = Config::load(None, environment, []).unwrap();
+    assert_eq!(config.media.advertise.len(), 2);
+    let ids: Vec<u32> = config.applications.iter().map(|application| application.sdk_app_id).collect();
+    assert_eq!(ids, [2, 1], "the default application comes first");
+    assert_eq!(config.applications[1].keys, [KEY.to_owned(), format!("{KEY}2")]);
+}
+
+#[test]
+fn an_empty_variable_unsets_what_the_file_sets() {
+    let file = "[server]\nadvertise = \"a.example\"\n[media]\nadvertise = [\"203.0.113.7\"]";
+    let environment = [("STENTOR_SERVER__ADVERTISE", ""), ("STENTOR_MEDIA__ADVERTISE", "")];
+    let config = load(file, &environment, &[]).unwrap();
+    assert_eq!(config.server.advertise, None);
+    assert!(config.media.advertise.is_empty());
+    assert_eq!(load(file, &[], &[]).unwrap().server.advertise.as_deref(), Some("a.example"));
+}
+
+#[test]
+fn unknown_names_are_told_with_the_nearest() {
+    assert_eq!(
+        refusal("[http]\n\nlisen = \"0.0.0.0:1\""),
+        "s.toml:3: 'lisen' is not a setting of this section; did you mean 'listen'?"
+    );
+    assert_eq!(refusal("[htpp]\nlisten = 1"), "s.toml:2: 'htpp' is not a section; did you mean 'http'?");
+    assert_eq!(refusal("[rtpm]"), "s.toml:1: 'rtpm' is not a section; did you mean 'rtmp'?");
+    assert_eq!(
+        refusal("[rtmp]\ntakeover = true"),
+        "s.toml:2: 'takeover' is not a setting of this section; did you mean live.takeover?"
+    );
+    assert_eq!(
+        refusal("takeover = true"),
+        "s.toml:1: 'takeover' is not a section and key; did you mean live.takeover?"
+    );
+    assert_eq!(
+        refusal("[rtmp]\nxyzzy = 1"),
+        "s.toml:2: 'xyzzy' is not a setting of this section; it has listen, idle_timeout, connections_max"
+    );
+    assert_eq!(
+        load("", &[("STENTOR_HTTP__LISTN", "x")], &[]).unwrap_err(),
+        "environment STENTOR_HTTP__LISTN: 'listn' is not a setting of this section; did you mean 'listen'?"
+    );
+    assert_eq!(
+        load("", &[("STENTOR_HTTP_LISTEN", "x")], &[]).unwrap_err(),
+        "environment STENTOR_HTTP_LISTEN: section and key are separated by two underscores; did you mean STENTOR_HTTP__LISTEN?"
+    );
+}
+
+#[test]
+fn wrong_values_are_told_with_what_was_expected() {
+    assert_eq!(
+        refusal("[live]\npublish_timeout = 10"),
+        "s.toml:2: live.publish_timeout is '10'; expected a time with its unit, such as \"10s\", \"20ms\", \"5m\" or \"1d\""
+    );
+    assert_eq!(
+        refusal("[http]\nlisten = 8080"),
+        "s.toml:2: http.listen is '8080'; expected an address and a port, such as \"0.0.0.0:8080\" or \"[::]:8080\""
+    );
+    assert_eq!(
+        load("", &[], &[("live.takeover", "maybe")]).unwrap_err(),
+        "command line: live.takeover is 'maybe'; expected true or false"
+    );
+    assert_eq!(refusal("[live]\ntakeover = [true]"), "s.toml:2: live.takeover is a list of 1; expected true or false");
+    assert!(
+        refusal("[media]\nadvertise = [{ a = 1 }]")
+            .starts_with("s.toml:2: media.advertise is a table; expected a list")
+    );
+    assert!(refusal("[media]\nadvertise = [\"host\"]").contains("expected a list of addresses"));
+    assert!(refusal("[http\nlisten").starts_with("s.toml:1: this is not TOML: "));
+    assert!(
+        refusal("[http]\nlisten = \"0.0.0.0:1\"\nlisten = \"0.0.0.0:2\"").starts_with("s.toml:3: this is not TOML: ")
+    );
+}
+
+#[test]
+fn brackets_are_told_apart() {
+    assert_eq!(
+        refusal("[[http]]\nlisten = \"0.0.0.0:1\""),
+        "s.toml:2: there is one [http] only; write it in single brackets"
+    );
+    let error = Config::load(None, [], [("application.sdk_app_id", "1".to_owned())]).unwrap_err().to_string();
+    assert!(error.starts_with("command line: there may be several applications"), "{error}");
+    let error = Config::load(None, [], [("application.1.sdk_app_id", "1".to_owned())]).unwrap_err().to_string();
+    assert_eq!(error, "command line: application 1 cannot be set where there are 0; number them from 0 without gaps");
+}
+
+#[test]
+fn contradictions_are_told() {
+    assert!(
+        refusal("[http]\ntls_key = \"k.pem\"").starts_with("http.tls_certificate and http.tls_key belong together")
+    );
+    assert!(refusal("[media]\nshards = 0").starts_with("media.shards is 0"));
+    assert!(refusal("[hls]\nsegments = 2").starts_with("hls.segments is 2"));
+    assert!(refusal("[server]\ndefault_application = 8").contains("no [[application]] has that number"));
+    assert!(refusal(&application()).starts_with("applications 7 and 7 share"));
+    assert!(refusal("[[application]]\nsdk_app_id = 1").starts_with("application 1 has 0 keys"));
+    let three = format!("[[application]]\nsdk_app_id = 1\nkeys = [\"{KEY}\", \"{KEY}\", \"{KEY}\"]");
+    assert!(refusal(&three).starts_with("application 1 has 3 keys"));
+    assert!(refusal("[[application]]\nsdk_app_id = 1\nkeys = [\"short\"]").contains("shorter than 16"));
+    assert!(
+        refusal(&format!("[[application]]\nkeys = [\"{KEY}\"]")).starts_with("an [[application]] has no sdk_app_id")
+    );
+    let hosts = "[[application]]\nsdk_app_id = 1\nopen = true\nhosts = [\"a.example\"]\n\
+                 [[application]]\nsdk_app_id = 2\nopen = true\nhosts = [\"A.example\"]";
+    assert!(refusal(hosts).starts_with("applications 1 and 2 share"));
+    assert!(Config::load(None, [], []).unwrap_err().to_string().starts_with("there is no application"));
+    let missing = Config::load(Some(Path::new("/nowhere/s.toml")), [], []).unwrap_err().to_string();
+    assert!(missing.starts_with("/nowhere/s.toml: cannot be read"), "{missing}");
+}
+
+#[test]
+fn units_stand_in_the_value() {
+    let time =
+        |text: &str| load(&format!("[live]\nwait_for_stream = \"{text}\""), &[], &[]).map(|c| c.live.wait_for_stream);
+    assert_eq!(time("1.5s"), Ok(Duration::from_millis(1_500)));
+    assert_eq!(time("20 ms"), Ok(Duration::from_millis(20)));
+    assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
+    assert_eq!(time("1d"), Ok(Duration::from_secs(86_400)));
+    for wrong in ["", "s", "-1s", "1e3s", "1.s", ".5s", "1x", "1.0005s", "1.5ms", "99999999999999999999s", "1s s"] {
+        assert!(time(wrong).is_err(), "{wrong} was taken");
+    }
+    let size = |text: &str| {
+        load(&format!("[live]\ngop_cache_bytes = \"{text}\""), &[], &[]).map(|c| c.live.gop_cache_bytes.bytes())
+    };
+    assert_eq!(size("512KiB"), Ok(524_288));
+    assert_eq!(size("1.5GiB"), Ok(1_610_612_736));
+    assert_eq!(size("7B"), Ok(7));
+    for wrong in ["16MB", "16", "16m", "99999999999GiB"] {
+        assert!(size(wrong).is_err(), "{wrong} was taken");
+    }
+}
+
+#[test]
+fn the_sample_says_the_defaults() {
+    let entries = source::from_file("sample", &sample()).unwrap();
+    assert!(entries.is_empty(), "the sample sets {entries:?}");
+    let entries = source::from_file("sample", &uncommented(&sample())).unwrap();
+    let settings = section::all_names().len();
+    assert_eq!(entries.len(), settings, "the sample shows every setting once");
+    let config = Config::from_entries(&entries).unwrap();
+    assert_eq!((config.rtmp, config.live, config.hls), (Rtmp::default(), Live::default(), Hls::default()));
+    assert_eq!((config.http.listen, config.media), (Http::default().listen, Media::default()));
+    assert_eq!(config.applications.len(), 1);
+}
+
+#[test]
+fn the_sample_as_it_is_holds_no_key_that_works() {
+    let entries = source::from_file("sample", &uncommented(&sample())).unwrap();
+    let error = Config::from_entries(&entries).unwrap().check().unwrap_err().to_string();
+    assert!(error.starts_with("a key of application 1400000000 holds a space"), "{error}");
+}
+
+/// Run with `UPDATE_GENERATED=1` to write the two files anew.
+#[test]
+fn the_generated_files_are_up_to_date() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (name, expected) in [("stentor.toml", sample()), ("docs/configuration.md", reference())] {
+        let path = root.join(name);
+        if std::env::var_os("UPDATE_GENERATED").is_some() {
+            std::fs::write(&path, &expected).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(found, expected, "{name} is out of date; run the tests with UPDATE_GENERATED=1");
+    }
+}

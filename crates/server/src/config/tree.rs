@@ -1,0 +1,109 @@
+//! Every setting with its documentation and its default: the single source of sample, reference and errors.
+
+use super::section::settings;
+use super::value::Size;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Fewer segments in a playlist make players stall (RFC 8216, 6.2.2: at least three target durations).
+pub(super) const HLS_SEGMENTS_MIN: u32 = 3;
+
+const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
+/// A port on every IPv4 address of the machine.
+const fn on_port(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(ANY), port)
+}
+
+settings! {
+    /// The process as a whole.
+    pub struct Server["server"] {
+        /// The host name or address in the URLs that the server shows. Unset: the one that a request came by.
+        advertise: Option<String> = None, example "live.example.com";
+        /// The application of a live URL that names none and whose host name is bound to none. Unset: the first below.
+        default_application: Option<u32> = None, example "1400000000";
+        /// After SIGTERM no new sessions are let in, and the process ends when the last has left or after this time.
+        drain_timeout: Duration = Duration::from_secs(30);
+        /// What is logged: error, warn, info, debug or trace, for all or per part ("info,rtmp=debug").
+        log: String = "info".to_owned();
+    }
+
+    /// Pages, REST, WHIP, WHEP, HTTP-FLV, HLS.
+    pub struct Http["http"] {
+        /// Address and port.
+        listen: SocketAddr = on_port(8080);
+        /// The certificate chain in PEM. With it and tls_key the port speaks HTTPS, which browsers demand for cameras.
+        tls_certificate: Option<PathBuf> = None, example "/etc/stentor/fullchain.pem";
+        /// The certificate's private key in PEM.
+        tls_key: Option<PathBuf> = None, example "/etc/stentor/privkey.pem";
+    }
+
+    /// RTMP.
+    pub struct Rtmp["rtmp"] {
+        /// Address and port.
+        listen: SocketAddr = on_port(1935);
+        /// A connection over which nothing has come for this long is closed.
+        idle_timeout: Duration = Duration::from_secs(30);
+        /// Further connections are refused.
+        connections_max: u32 = 4096;
+    }
+
+    /// WebRTC: one UDP port for all media, and TCP on the same number for networks without UDP.
+    pub struct Media["media"] {
+        /// Address and port.
+        listen: SocketAddr = on_port(3478);
+        /// The public addresses of this machine where they differ from its own, as behind NAT.
+        advertise: Vec<IpAddr> = Vec::new(), example "203.0.113.7";
+        /// Media threads; at most one for each core of the machine.
+        shards: u32 = 1;
+    }
+
+    /// Live streams, whatever they come in and go out by.
+    pub struct Live["live"] {
+        /// A publisher that has sent nothing for this long is ended, and its stream with it.
+        publish_timeout: Duration = Duration::from_secs(10);
+        /// Whether a second publisher of a stream replaces the first. Otherwise the second is refused.
+        takeover: bool = false;
+        /// A viewer who comes before the publisher is kept waiting for this long; "0s" answers at once that there is none.
+        wait_for_stream: Duration = Duration::ZERO;
+        /// A stream keeps its newest pictures for viewers who join or are late: at most this much of them.
+        gop_cache_bytes: Size = Size::mebibytes(16);
+        /// And at most this long.
+        gop_cache_span: Duration = Duration::from_secs(8);
+        /// An RTMP or FLV viewer who is this far behind jumps to the newest key frame.
+        viewer_lag_max: Duration = Duration::from_secs(5);
+        /// A viewer who has jumped this often within a minute is dropped.
+        viewer_jumps_max: u32 = 10;
+        /// Frames are gathered for this long before they are written to RTMP and FLV viewers. Less delay costs more
+        /// processor time: "0s" for the least delay, "20ms" to "50ms" for most, "350ms" for many viewers.
+        merge_write: Duration = Duration::from_millis(20);
+        /// A browser that publishes makes key frames only when asked; while frames are needed of it, it is asked so often.
+        key_frame_interval: Duration = Duration::from_secs(2);
+    }
+
+    /// HLS.
+    pub struct Hls["hls"] {
+        /// Length of a segment, at least; it ends at the next key frame.
+        segment: Duration = Duration::from_secs(2);
+        /// Segments in the playlist, at least 3.
+        segments: u32 = 6;
+        /// Segments are made while somebody plays them, and for this long after.
+        idle_timeout: Duration = Duration::from_secs(30);
+    }
+
+    /// An application: a tenant with a number and keys of its own. Repeat the section for more; at least one is needed.
+    pub struct Application["application"] {
+        /// Its number, which clients call sdkAppId.
+        sdk_app_id: u32 = 0, example "1400000000";
+        /// Its name, for people.
+        name: String = String::new(), example "main";
+        /// The secret keys that tokens are signed with: one, or two while one is exchanged for the next.
+        /// Make one by: openssl rand -hex 32
+        keys: Vec<String> = Vec::new(), example "replace me by the output of: openssl rand -hex 32";
+        /// Whether everybody may publish and play without a token.
+        open: bool = false;
+        /// Host names whose live URLs belong to this application.
+        hosts: Vec<String> = Vec::new(), example "live.example.com";
+    }
+}

@@ -1,0 +1,229 @@
+//! HLS: a packager for each stream that somebody plays, started by the first playlist asked for and ended when nobody
+//! has asked for a while. Segments are made once and shared.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::Body,
+    http::{Method, request::Parts},
+    response::Response,
+};
+use live::{
+    hls::{self, Packager},
+    name::StreamKey,
+    stream::{Read, Start},
+};
+use tokio::sync::Notify;
+
+use super::stream_key;
+use crate::{
+    app::App,
+    bridge::FramesWanted,
+    http::{admit, fresh},
+    hub::{Door, LiveStream},
+    refusal::Refusal,
+};
+
+/// A first playlist waits so long for the first whole segment.
+const READY_TIMEOUT: Duration = Duration::from_secs(12);
+/// Entries taken at once.
+const BATCH_MAX: usize = 256;
+const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+const MEDIA_PLAYLIST: &str = "media.m3u8";
+
+/// The packagers of a server.
+#[derive(Debug)]
+pub struct Hls {
+    config: hls::Config,
+    idle_timeout: Duration,
+    running: Mutex<HashMap<StreamKey, Arc<Running>>>,
+}
+
+/// A packager at work.
+#[derive(Debug)]
+struct Running {
+    stream: Arc<LiveStream>,
+    packager: Mutex<Packager>,
+    changed: Notify,
+    asked: Mutex<Instant>,
+}
+
+impl Hls {
+    /// No packagers yet.
+    pub fn new(config: hls::Config, idle_timeout: Duration) -> Self {
+        Self { config, idle_timeout, running: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<StreamKey, Arc<Running>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, key: &StreamKey) -> Option<Arc<Running>> {
+        self.lock().get(key).cloned()
+    }
+
+    /// The packager of a stream, started where it does not run.
+    ///
+    /// # Errors
+    /// Where the stream has no form as frames.
+    fn start(&self, app: &Arc<App>, stream: &Arc<LiveStream>) -> Result<Arc<Running>, Refusal> {
+        let mut running = self.lock();
+        if let Some(known) = running.get(&stream.key)
+            && Arc::ptr_eq(&known.stream, stream)
+        {
+            return Ok(known.clone());
+        }
+        let wanted = FramesWanted::new(app, stream)?;
+        let started = Arc::new(Running {
+            stream: stream.clone(),
+            packager: Mutex::new(Packager::new(self.config.clone())),
+            changed: Notify::new(),
+            asked: Mutex::new(Instant::now()),
+        });
+        running.insert(stream.key.clone(), started.clone());
+        drop(running);
+        app.counters.add("hls_packagers", "started");
+        tokio::spawn(package(app.clone(), started.clone(), wanted));
+        Ok(started)
+    }
+}
+
+impl Running {
+    fn packager(&self) -> MutexGuard<'_, Packager> {
+        self.packager.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touch(&self) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn idle(&self) -> Duration {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    async fn ready(&self) -> bool {
+        let deadline = tokio::time::Instant::now() + READY_TIMEOUT;
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.packager().ready() {
+                return true;
+            }
+            if tokio::time::timeout_at(deadline, changed).await.is_err() {
+                return false;
+            }
+        }
+    }
+}
+
+/// Feeds a packager until nobody asks any more.
+async fn package(app: Arc<App>, running: Arc<Running>, wanted: FramesWanted) {
+    let stream = &running.stream;
+    let viewer = stream.watch(Door::Hls);
+    let pump = async {
+        let mut cursor = stream.cursor(Start::OldestKey);
+        let mut entries = Vec::new();
+        loop {
+            match stream.next(&mut cursor, BATCH_MAX, &mut entries).await {
+                Read::Ended(_) => return,
+                Read::Jumped { skipped } => app.counters.add_many("bridge_frames_skipped", "hls", skipped),
+                Read::Ready | Read::Pending => {}
+            }
+            let mut packager = running.packager();
+            for entry in entries.drain(..) {
+                packager.push(entry.track.epoch, &entry.track.info, &entry.frame);
+            }
+            drop(packager);
+            running.changed.notify_waiters();
+        }
+    };
+    let unasked = async {
+        while running.idle() < app.hls.idle_timeout {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let ended = tokio::select! {
+        () = pump => true,
+        () = unasked => false,
+    };
+    drop((viewer, wanted));
+    if ended {
+        // Players that are behind still get the last segments, and are told that no more follow.
+        running.packager().end();
+        running.changed.notify_waiters();
+        tokio::time::sleep(app.hls.idle_timeout).await;
+    }
+    let mut all = app.hls.lock();
+    if all.get(&running.stream.key).is_some_and(|current| Arc::ptr_eq(current, &running)) {
+        all.remove(&running.stream.key);
+    }
+    app.counters.add("hls_packagers", "ended");
+}
+
+/// `GET /{app}/{stream}.m3u8`: the multivariant playlist.
+///
+/// # Errors
+/// Where the viewer may not, nothing of that name is live, or no segment came in time.
+pub async fn multivariant(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Result<Response, Refusal> {
+    let key = key_of(app, live, stream, request)?;
+    let found = app.hub.await_stream(&key).await?;
+    let running = app.hls.start(app, &found)?;
+    running.touch();
+    if !running.ready().await {
+        return Err(Refusal::CannotServe(format!(
+            "'{key}' is live, but sent no whole segment within {} s; it needs a key frame every few seconds",
+            READY_TIMEOUT.as_secs()
+        )));
+    }
+    let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let uri = format!("{stream}/{MEDIA_PLAYLIST}{query}");
+    let playlist = running.packager().multivariant(&uri).ok_or(Refusal::StreamUnknown(key.to_string()))?;
+    Ok(answer(request, PLAYLIST, Body::from(playlist)))
+}
+
+/// Whether the last part of a path is a file of HLS.
+pub fn is_file(name: &str) -> bool {
+    name == MEDIA_PLAYLIST || name.ends_with(".mp4") || name.ends_with(".m4s")
+}
+
+/// `GET /{app}/{stream}/{file}`: the media playlist, an initialisation segment or a media segment.
+///
+/// # Errors
+/// Where the viewer may not, or there is no such file any more.
+pub async fn file(app: &Arc<App>, live: &str, stream: &str, name: &str, request: &Parts) -> Result<Response, Refusal> {
+    let key = key_of(app, live, stream, request)?;
+    let running = match (app.hls.find(&key), name == MEDIA_PLAYLIST) {
+        (Some(running), _) => running,
+        // A player that was paused asks for the media playlist first.
+        (None, true) => app.hls.start(app, &app.hub.find(&key)?)?,
+        (None, false) => return Err(Refusal::NotFound(name.chars().take(64).collect())),
+    };
+    running.touch();
+    if name == MEDIA_PLAYLIST {
+        running.ready().await;
+        let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let playlist = running.packager().playlist(&query).ok_or_else(|| Refusal::StreamUnknown(key.to_string()))?;
+        return Ok(answer(request, PLAYLIST, Body::from(playlist)));
+    }
+    let bytes = match hls::file_name(name) {
+        Some(hls::File::Init(number)) => running.packager().init(number),
+        Some(hls::File::Segment(number)) => running.packager().segment(number),
+        None => None,
+    };
+    let bytes = bytes.ok_or_else(|| Refusal::NotFound(name.chars().take(64).collect()))?;
+    Ok(answer(request, "video/mp4", Body::from(bytes)))
+}
+
+fn key_of(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Result<StreamKey, Refusal> {
+    let identity = admit(app, request)?;
+    stream_key(identity.application, live, stream)
+}
+
+fn answer(request: &Parts, content_type: &'static str, body: Body) -> Response {
+    fresh(content_type, if request.method == Method::HEAD { Body::empty() } else { body })
+}

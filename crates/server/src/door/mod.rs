@@ -1,0 +1,106 @@
+//! The doors of the server. Each speaks one protocol: `to_stream` takes a publisher in, `from_stream` serves a viewer.
+
+pub mod flv;
+pub mod hls;
+pub mod rtmp;
+pub mod whip;
+
+use std::sync::Arc;
+
+use live::{
+    name::{AppName, StreamKey, StreamName},
+    stream::{Cursor, Entry, Read, Start},
+};
+
+use crate::{
+    app::{App, Viewing},
+    hub::LiveStream,
+    refusal::Refusal,
+};
+
+/// Entries taken from a stream at once.
+const BATCH_MAX: usize = 256;
+
+/// The name of a stream from its parts in a URL.
+///
+/// # Errors
+/// Where a part cannot be a name.
+pub fn stream_key(application: u32, app: &str, stream: &str) -> Result<StreamKey, Refusal> {
+    let app = if app.is_empty() { "live" } else { app };
+    Ok(StreamKey { application, app: app.parse::<AppName>()?, stream: stream.parse::<StreamName>()? })
+}
+
+/// The reading end of an RTMP or FLV viewer: fast start, merged writes, jumps counted and bounded.
+pub struct Reader {
+    stream: Arc<LiveStream>,
+    cursor: Cursor,
+    entries: Vec<Arc<Entry>>,
+    jumps: Jumps,
+}
+
+/// Why a reader has no more.
+pub enum Over {
+    /// The stream has ended.
+    Ended(live::stream::EndReason),
+    /// The viewer is too slow for the stream.
+    TooSlow,
+}
+
+impl Reader {
+    /// A reader from the newest key frame in the cache.
+    pub fn new(stream: Arc<LiveStream>, viewing: Viewing) -> Self {
+        let mut cursor = stream.cursor(Start::NewestKey);
+        cursor.lag_max = Some(viewing.lag_max);
+        Self { stream, cursor, entries: Vec::new(), jumps: Jumps::new(viewing.jumps_max) }
+    }
+
+    /// The next entries, at least one; merged over the class's time.
+    pub async fn next(&mut self, app: &App) -> Result<std::vec::Drain<'_, Arc<Entry>>, Over> {
+        self.entries.clear();
+        loop {
+            match self.stream.next(&mut self.cursor, BATCH_MAX, &mut self.entries).await {
+                Read::Ready => break,
+                Read::Pending => {}
+                Read::Ended(reason) => return Err(Over::Ended(reason)),
+                Read::Jumped { skipped } => {
+                    app.counters.add("viewer_jumps", "to-newest-key-frame");
+                    app.counters.add_many("viewer_frames_skipped", "slow", skipped);
+                    if self.jumps.too_many(std::time::Instant::now()) {
+                        app.counters.add("viewers_dropped", "too-slow");
+                        return Err(Over::TooSlow);
+                    }
+                }
+            }
+        }
+        let merge = app.viewing.merge_write;
+        if !merge.is_zero() && self.entries.len() < BATCH_MAX {
+            tokio::time::sleep(merge).await;
+            let room = BATCH_MAX - self.entries.len();
+            // Whatever else this read finds (a jump, the end) the next call finds again.
+            let _ = self.stream.frames().read(&mut self.cursor, room, &mut self.entries);
+        }
+        Ok(self.entries.drain(..))
+    }
+}
+
+/// Jumps of one viewer within the last minute.
+struct Jumps {
+    max: u32,
+    since: Option<std::time::Instant>,
+    count: u32,
+}
+
+impl Jumps {
+    fn new(max: u32) -> Self {
+        Self { max, since: None, count: 0 }
+    }
+
+    fn too_many(&mut self, now: std::time::Instant) -> bool {
+        let window = std::time::Duration::from_secs(60);
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) > window) {
+            (self.since, self.count) = (Some(now), 0);
+        }
+        self.count += 1;
+        self.count > self.max
+    }
+}

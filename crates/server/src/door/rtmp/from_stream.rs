@@ -1,0 +1,73 @@
+//! A stream to an RTMP viewer: the same bytes for every viewer.
+
+use std::{mem, sync::Arc};
+
+use bytes::Bytes;
+use live::{name::StreamKey, stream::Headers};
+
+use super::{Closed, Connection, Next};
+use crate::{
+    app::App,
+    bridge::FramesWanted,
+    door::{Over, Reader},
+    hub::{Door, LiveStream},
+    refusal::Refusal,
+};
+use wire::rtmp::server::Event;
+
+pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, key: &StreamKey) -> Result<Closed, Closed> {
+    let found = match app.hub.await_stream(key).await {
+        Ok(stream) => stream,
+        Err(refusal) => return connection.refuse(app, &refusal).await,
+    };
+    let _wanted = match FramesWanted::new(app, &found) {
+        Ok(wanted) => wanted,
+        Err(refusal) => return connection.refuse(app, &refusal).await,
+    };
+    if !found.settled().await {
+        let refusal = Refusal::CannotServe(format!("'{key}' is live, but has sent no audio and no video yet"));
+        return connection.refuse(app, &refusal).await;
+    }
+    connection.session.accept();
+    connection.flush().await?;
+    let _viewer = found.watch(Door::Rtmp);
+    tracing::info!(peer = %connection.peer, stream = %key, "RTMP viewer");
+    play(connection, app, found).await
+}
+
+async fn play(connection: &mut Connection, app: &Arc<App>, stream: Arc<LiveStream>) -> Result<Closed, Closed> {
+    let tracks: Vec<_> = [media::Kind::Video, media::Kind::Audio]
+        .into_iter()
+        .filter_map(|kind| stream.track(kind).map(|track| track.info.clone()))
+        .collect();
+    let metadata = wire::flv::metadata_body(&tracks);
+    connection.write(&[wire::rtmp::media_bytes(wire::flv::TagKind::Script, 0, &metadata)]).await?;
+    let mut reader = Reader::new(stream, app.viewing);
+    let mut headers = Headers::default();
+    let mut parts: Vec<Bytes> = Vec::new();
+    loop {
+        tokio::select! {
+            entries = reader.next(app) => match entries {
+                Ok(entries) => for entry in entries {
+                    if headers.needs(&entry) {
+                        parts.push(entry.track.rtmp_header().clone());
+                    }
+                    parts.push(entry.rtmp().clone());
+                },
+                Err(Over::Ended(reason)) => {
+                    connection.session.end_play(&reason.to_string());
+                    connection.farewell().await?;
+                    return Ok(Closed::StreamOver);
+                }
+                Err(Over::TooSlow) => return Ok(Closed::TooSlow),
+            },
+            next = connection.next() => match next? {
+                Next::Event(Event::PlayEnded) | Next::Close => return Ok(Closed::Peer),
+                Next::Event(_) => {}
+            },
+        }
+        if !parts.is_empty() {
+            connection.write(&mem::take(&mut parts)).await?;
+        }
+    }
+}

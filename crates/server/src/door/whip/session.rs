@@ -1,0 +1,232 @@
+//! WHIP and WHEP sessions by their number in the URL. Each has a task that holds what the session holds, and gives it
+//! back when the session ends, for whatever reason.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use live::stream::EndReason;
+use sfu::{Command, Event, LegId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    app::App,
+    bridge::PacketsWanted,
+    hub::{LiveStream, Publication, Viewer},
+    refusal::Refusal,
+};
+
+/// Sessions at most, over both doors.
+const SESSIONS_MAX: usize = 16_384;
+/// A media thread answers an ICE restart within this, or is overloaded.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The sessions of a server.
+#[derive(Debug, Default)]
+pub struct Sessions(Mutex<HashMap<String, Known>>);
+
+#[derive(Debug)]
+struct Known {
+    orders: mpsc::Sender<Order>,
+    tag: String,
+    /// The stream that a viewer watches; `None` for publishers.
+    watches: Option<Arc<LiveStream>>,
+}
+
+enum Order {
+    End,
+    Restart { fragment: String, reply: oneshot::Sender<Result<String, String>> },
+}
+
+/// What a session holds while it lives.
+#[derive(Debug)]
+pub enum Holds {
+    /// The publishing end of a stream.
+    Publication(Publication),
+    /// A place among the viewers.
+    Viewer {
+        /// Keeps the packets coming.
+        wanted: PacketsWanted,
+        /// Counts the viewer.
+        viewer: Viewer,
+        /// The stream.
+        stream: Arc<LiveStream>,
+    },
+}
+
+/// A session that was opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Its number in URLs: 128 random bits.
+    pub id: String,
+    /// The entity tag of its ICE session.
+    pub tag: String,
+}
+
+/// An ICE restart that was done.
+#[derive(Debug)]
+pub struct Restarted {
+    /// The server's new credentials.
+    pub fragment: String,
+    /// The new entity tag.
+    pub tag: String,
+}
+
+impl Sessions {
+    /// Opens a session over a leg and starts its task.
+    ///
+    /// # Errors
+    /// Where there are as many as there may be; the leg is removed then.
+    pub fn open(
+        &self,
+        app: &Arc<App>,
+        shard: usize,
+        leg: LegId,
+        events: mpsc::Receiver<Event>,
+        holds: Holds,
+    ) -> Result<Opened, Refusal> {
+        let opened = Opened { id: format!("{:032x}", rand::random::<u128>()), tag: new_tag() };
+        let (orders, inbox) = mpsc::channel(8);
+        let watches = match &holds {
+            Holds::Publication(_) => None,
+            Holds::Viewer { stream, .. } => Some(stream.clone()),
+        };
+        let mut sessions = self.lock();
+        if sessions.len() >= SESSIONS_MAX {
+            app.media.forget_leg(leg);
+            app.media.tell(shard, Command::RemoveLeg { id: leg });
+            return Err(Refusal::Full { what: "WebRTC sessions", limit: SESSIONS_MAX });
+        }
+        sessions.insert(opened.id.clone(), Known { orders, tag: opened.tag.clone(), watches });
+        drop(sessions);
+        let task = Task { app: app.clone(), id: opened.id.clone(), shard, leg, restart: None };
+        tokio::spawn(task.run(inbox, events, holds));
+        Ok(opened)
+    }
+
+    /// Ends a session. False where there is none of that number.
+    pub fn end(&self, id: &str) -> bool {
+        self.lock().get(id).is_some_and(|known| known.orders.try_send(Order::End).is_ok())
+    }
+
+    /// Ends the sessions of all viewers of a stream.
+    pub fn end_viewers(&self, stream: &Arc<LiveStream>, reason: EndReason) {
+        let sessions = self.lock();
+        let watching =
+            sessions.values().filter(|known| known.watches.as_ref().is_some_and(|own| Arc::ptr_eq(own, stream)));
+        let count = watching.filter(|known| known.orders.try_send(Order::End).is_ok()).count();
+        tracing::info!(stream = %stream.key, count, %reason, "WebRTC viewers turned away");
+    }
+
+    /// Takes a PATCH: `None` for trickled candidates, the answer for an ICE restart.
+    ///
+    /// # Errors
+    /// Where there is no such session, the entity tag is an old one, or the fragment is malformed.
+    pub async fn change(
+        &self,
+        app: &App,
+        id: &str,
+        tag: Option<&str>,
+        fragment: String,
+    ) -> Result<Option<Restarted>, Refusal> {
+        let reply = {
+            let sessions = self.lock();
+            let known = sessions.get(id).ok_or(Refusal::SessionUnknown)?;
+            if tag.is_some_and(|tag| tag != "*" && tag != known.tag) {
+                return Err(Refusal::SessionChanged);
+            }
+            if !rtc::is_ice_restart(&fragment, tag == Some("*")) {
+                return Ok(None);
+            }
+            let (reply, answer) = oneshot::channel();
+            known.orders.try_send(Order::Restart { fragment, reply }).map_err(|_| Refusal::SessionUnknown)?;
+            answer
+        };
+        let answer = tokio::time::timeout(RESTART_TIMEOUT, reply).await;
+        let Ok(Ok(answer)) = answer else {
+            app.counters.add("ice_restarts_failed", "no-answer");
+            return Err(Refusal::SessionUnknown);
+        };
+        let fragment = answer.map_err(Refusal::Malformed)?;
+        let restarted = Restarted { fragment, tag: new_tag() };
+        if let Some(known) = self.lock().get_mut(id) {
+            known.tag.clone_from(&restarted.tag);
+        }
+        Ok(Some(restarted))
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn new_tag() -> String {
+    format!("\"{:016x}\"", rand::random::<u64>())
+}
+
+struct Task {
+    app: Arc<App>,
+    id: String,
+    shard: usize,
+    leg: LegId,
+    restart: Option<oneshot::Sender<Result<String, String>>>,
+}
+
+impl Task {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut events: mpsc::Receiver<Event>, holds: Holds) {
+        let stream = match &holds {
+            Holds::Publication(publication) => publication.stream().clone(),
+            Holds::Viewer { stream, .. } => stream.clone(),
+        };
+        let publishes = matches!(holds, Holds::Publication(_));
+        let reason = loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    None | Some(Order::End) => break "asked",
+                    Some(Order::Restart { fragment, reply }) => self.restart(fragment, reply),
+                },
+                event = events.recv() => match event {
+                    None => break "media-thread-gone",
+                    Some(Event::Ended { .. }) => break "connection-over",
+                    Some(Event::Received { .. }) if publishes => stream.touch(Instant::now()),
+                    Some(Event::IceRestarted { answer, .. }) => self.restarted(answer),
+                    Some(_) => {}
+                },
+                _ = stream.over() => break "stream-over",
+            }
+        };
+        self.app.sessions.lock().remove(&self.id);
+        self.app.media.forget_leg(self.leg);
+        self.app.media.tell(self.shard, Command::RemoveLeg { id: self.leg });
+        if publishes {
+            for track in stream.packets().iter() {
+                self.app.media.tell(self.shard, Command::RemoveTrack { id: track.id });
+            }
+        }
+        self.app.counters.add(if publishes { "whip_ended" } else { "whep_ended" }, reason);
+        tracing::debug!(stream = %stream.key, reason, publishes, "WebRTC session ends");
+        drop(holds);
+    }
+
+    fn restart(&mut self, fragment: String, reply: oneshot::Sender<Result<String, String>>) {
+        match self.app.media.send(self.shard, Command::RestartIce { leg: self.leg, fragment }) {
+            Ok(()) => self.restart = Some(reply),
+            Err(refusal) => {
+                let _ = reply.send(Err(refusal.to_string()));
+            }
+        }
+    }
+
+    fn restarted(&mut self, answer: Result<String, String>) {
+        if let Some(reply) = self.restart.take() {
+            let _ = reply.send(answer);
+        }
+    }
+}

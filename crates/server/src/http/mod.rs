@@ -1,0 +1,95 @@
+//! HTTP: which path belongs to which door. The doors themselves are in `crate::door`.
+
+mod listener;
+mod pages;
+mod problem;
+mod rest;
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{Method, StatusCode, header, request::Parts},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use tower_http::cors::{Any, CorsLayer};
+
+pub use listener::{Peer, serve};
+
+use crate::{
+    app::App,
+    auth::{Credentials, Identity},
+    door::{flv, hls, whip},
+    query::Query,
+    refusal::Refusal,
+};
+
+/// Every path of the server.
+pub fn router(app: Arc<App>) -> Router {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE, Method::OPTIONS])
+        .allow_headers(Any)
+        .expose_headers([
+            header::LOCATION,
+            header::ETAG,
+            header::LINK,
+            header::HeaderName::from_static("accept-patch"),
+        ]);
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(rest::ready))
+        .route("/metrics", get(rest::metrics))
+        .route("/v1/server", get(rest::server))
+        .route("/v1/streams", get(rest::streams))
+        .route("/whip/{app}/{stream}", post(whip::publish))
+        .route("/whep/{app}/{stream}", post(whip::play))
+        .route("/whip/{app}/{stream}/{session}", axum::routing::patch(whip::patch).delete(whip::delete))
+        .route("/whep/{app}/{stream}/{session}", axum::routing::patch(whip::patch).delete(whip::delete))
+        .fallback(by_extension)
+        .layer(cors)
+        .with_state(app)
+}
+
+/// Live URLs are told by their extension; all else is a page or nothing.
+async fn by_extension(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if request.method != Method::GET && request.method != Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let path = request.uri.path().to_owned();
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let served = match segments.as_slice() {
+        [live, file] if file.ends_with(".flv") => flv::play(&app, live, file.trim_end_matches(".flv"), &request).await,
+        [live, file] if file.ends_with(".m3u8") => {
+            hls::multivariant(&app, live, file.trim_end_matches(".m3u8"), &request).await
+        }
+        [live, stream, file] if hls::is_file(file) => hls::file(&app, live, stream, file, &request).await,
+        _ => match pages::find(&path, &request.headers) {
+            Some(page) => Ok(page),
+            None => Err(Refusal::NotFound(path.chars().take(200).collect())),
+        },
+    };
+    served.unwrap_or_else(|refusal| app.refuse_http(refusal))
+}
+
+/// Finds out who makes a request.
+///
+/// # Errors
+/// Where the gate refuses.
+pub fn admit(app: &App, request: &Parts) -> Result<Identity, Refusal> {
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let text = |name: header::HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST).map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let bearer = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+    let peer = request.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    app.gate.admit(&Credentials { query: &query, bearer, host, peer })
+}
+
+/// A plain answer with a content type that is never cached.
+pub fn fresh(content_type: &'static str, body: Body) -> Response {
+    ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache")], body).into_response()
+}

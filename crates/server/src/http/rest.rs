@@ -1,0 +1,168 @@
+//! `/v1`: what the pages and other people's programs ask the server.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use live::stream::BFrames;
+use media::{Codec, Config, Kind};
+use serde_json::{Value, json};
+
+use super::fresh;
+use crate::{
+    app::App,
+    hub::{DOORS, LiveStream},
+    refusal::B_FRAMES_ADVICE,
+};
+
+/// Whether new work is taken: 503 while the server drains.
+pub async fn ready(State(app): State<Arc<App>>) -> Response {
+    if app.hub.is_draining() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
+    }
+    "ready\n".into_response()
+}
+
+/// Counters and gauges in the text format of Prometheus.
+pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let mut text = app.counters.text();
+    let streams = app.hub.list();
+    text.push_str(&format!("# TYPE stentor_streams gauge\nstentor_streams {}\n", streams.len()));
+    text.push_str("# TYPE stentor_viewers gauge\n");
+    for (door, name) in DOORS {
+        let count: usize = streams.iter().map(|stream| stream.viewers(door)).sum();
+        text.push_str(&format!("stentor_viewers{{door=\"{name}\"}} {count}\n"));
+    }
+    text.push_str(&app.media.metrics());
+    fresh("text/plain; version=0.0.4", Body::from(text))
+}
+
+/// What this server is and where its doors are.
+pub async fn server(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let application = app.gate.default_application();
+    let asked = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let host =
+        asked.rsplit_once(':').map_or(asked, |(name, port)| if port.parse::<u16>().is_ok() { name } else { asked });
+    let host = app.addresses.advertise.as_deref().unwrap_or(host);
+    let rtmp_port = app.addresses.rtmp.port();
+    answer(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "mode": app.mode,
+        "sdkAppId": application.map(|application| application.id),
+        "open": app.mode == "dev" || application.is_some_and(|application| application.open),
+        "rtmpPort": rtmp_port,
+        "rtmpUrl": format!("rtmp://{host}:{rtmp_port}"),
+        "mediaPort": app.addresses.media.port(),
+        "https": app.addresses.https,
+        "draining": app.hub.is_draining(),
+    }))
+}
+
+/// The live streams.
+pub async fn streams(State(app): State<Arc<App>>) -> Response {
+    let streams: Vec<Value> = app.hub.list().iter().map(|stream| describe(stream)).collect();
+    answer(&json!({ "streams": streams }))
+}
+
+fn answer(value: &Value) -> Response {
+    fresh("application/json", Body::from(value.to_string()))
+}
+
+fn describe(stream: &LiveStream) -> Value {
+    let now = Instant::now();
+    let (video, audio, stats) = {
+        let frames = stream.frames();
+        let info = |kind| frames.track(kind).map(|track| track.info.clone());
+        (info(Kind::Video), info(Kind::Audio), frames.stats(now))
+    };
+    let packets = stream.packets();
+    let codec = |known: Option<Codec>, packet: Option<Codec>| known.or(packet).map(Codec::name);
+    let video_codec = codec(video.as_ref().map(|info| info.codec), packets.video.map(|track| track.codec));
+    let audio_codec = codec(audio.as_ref().map(|info| info.codec), packets.audio.map(|track| track.codec));
+    let picture = video.as_ref().and_then(|info| match &info.config {
+        Config::H264(config) => Some((config.picture.width, config.picture.height)),
+        _ => None,
+    });
+    let sound = audio.as_ref().map(|info| match &info.config {
+        Config::Aac(config) => (config.sample_rate_hz, config.channels),
+        Config::Opus(config) => (info.clock_rate_hz, config.channels),
+        _ => (info.clock_rate_hz, 2),
+    });
+    let b_frames = match stats.b_frames {
+        BFrames::None => "none",
+        BFrames::Discardable => "droppable",
+        BFrames::Referenced => "referenced",
+    };
+    let viewers: serde_json::Map<String, Value> =
+        DOORS.into_iter().map(|(door, name)| (name.to_owned(), stream.viewers(door).into())).collect();
+    json!({
+        "app": stream.key.app.to_string(),
+        "stream": stream.key.stream.to_string(),
+        "publisher": { "protocol": stream.protocol.name(), "since": rfc3339(stream.since) },
+        "video": video_codec.map(|codec| json!({
+            "codec": codec,
+            "width": picture.map(|size| size.0),
+            "height": picture.map(|size| size.1),
+            "frameRate": (stats.frame_rate * 10.0).round() / 10.0,
+            "bFrames": b_frames,
+        })),
+        "audio": audio_codec.map(|codec| json!({
+            "codec": codec,
+            "sampleRate": sound.map(|sound| sound.0),
+            "channels": sound.map(|sound| sound.1),
+        })),
+        "bitrate": stats.bitrate_bps,
+        "viewers": viewers,
+        "warnings": warnings(stats.b_frames),
+    })
+}
+
+fn warnings(b_frames: BFrames) -> Vec<Value> {
+    match b_frames {
+        BFrames::Referenced => vec![json!({ "code": "b-frames", "message": B_FRAMES_ADVICE })],
+        BFrames::None | BFrames::Discardable => Vec::new(),
+    }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (days, seconds) = (since / 86_400, since % 86_400);
+    let (year, month, day) = civil(i64::try_from(days).unwrap_or(0));
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The Gregorian date of a day counted from 1 January 1970 (Howard Hinnant, "chrono-compatible low-level date algorithms").
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn dates() {
+        let at = |seconds| rfc3339(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "1970-01-01T00:00:00Z");
+        assert_eq!(at(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(at(1_795_171_200), "2026-11-20T10:40:00Z");
+    }
+}

@@ -1,0 +1,291 @@
+//! One live stream: its frames, its packet tracks, who watches, and how it ends.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use live::{
+    name::StreamKey,
+    stream::{EndReason, Entry, Limits, Read, Start, Stream, Track},
+};
+use media::{Codec, Frame, Kind, TrackInfo};
+use sfu::TrackId;
+use tokio::sync::{Notify, watch};
+
+use super::Demand;
+
+/// How a stream comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RTMP.
+    Rtmp,
+    /// WHIP.
+    Whip,
+    /// The built-in demo.
+    Demo,
+}
+
+impl Protocol {
+    /// The name in `/v1/streams`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rtmp => "rtmp",
+            Self::Whip => "whip",
+            Self::Demo => "demo",
+        }
+    }
+
+    /// Whether the source sends frames; otherwise it sends packets.
+    pub fn is_frames(self) -> bool {
+        self != Self::Whip
+    }
+}
+
+/// How a stream goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// WHEP.
+    WebRtc,
+    /// RTMP.
+    Rtmp,
+    /// HTTP-FLV.
+    Flv,
+    /// HLS: counted by playlists asked for in the last seconds, not by connections.
+    Hls,
+}
+
+/// The doors, in the order of `/v1/streams`.
+pub const DOORS: [(Door, &str); 4] =
+    [(Door::WebRtc, "webrtc"), (Door::Rtmp, "rtmp"), (Door::Flv, "flv"), (Door::Hls, "hls")];
+
+/// A track of the packet path, where it lives and how it is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketTrack {
+    /// The number in the shard.
+    pub id: TrackId,
+    /// The coding.
+    pub codec: Codec,
+}
+
+/// The packet tracks of a stream, all in one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PacketTracks {
+    /// The shard that owns the tracks.
+    pub shard: usize,
+    /// The picture.
+    pub video: Option<PacketTrack>,
+    /// The sound, always Opus.
+    pub audio: Option<PacketTrack>,
+}
+
+impl PacketTracks {
+    /// Both tracks, as far as there are any.
+    pub fn iter(&self) -> impl Iterator<Item = PacketTrack> + use<> {
+        self.video.into_iter().chain(self.audio)
+    }
+}
+
+/// One live stream. Shared by its publisher, its viewers and its bridges.
+#[derive(Debug)]
+pub struct LiveStream {
+    /// Its name.
+    pub key: StreamKey,
+    /// How it comes in.
+    pub protocol: Protocol,
+    /// When it began.
+    pub since: SystemTime,
+    /// Who needs frames of a source that sends packets.
+    pub frames_wanted: Demand,
+    /// Who needs packets of a source that sends frames.
+    pub packets_wanted: Demand,
+    frames: Mutex<Stream>,
+    limits: Limits,
+    changed: Notify,
+    packets: Mutex<PacketTracks>,
+    ended: watch::Sender<Option<EndReason>>,
+    last_media: Mutex<Instant>,
+    viewers: [AtomicUsize; DOORS.len()],
+}
+
+impl LiveStream {
+    /// A stream without tracks.
+    pub fn new(key: StreamKey, protocol: Protocol, limits: Limits) -> Self {
+        Self {
+            key,
+            protocol,
+            since: SystemTime::now(),
+            frames_wanted: Demand::default(),
+            packets_wanted: Demand::default(),
+            frames: Mutex::new(Stream::new(limits.clone())),
+            limits,
+            changed: Notify::new(),
+            packets: Mutex::default(),
+            ended: watch::Sender::new(None),
+            last_media: Mutex::new(Instant::now()),
+            viewers: Default::default(),
+        }
+    }
+
+    /// The frames, for a short look; never held across an await.
+    pub fn frames(&self) -> MutexGuard<'_, Stream> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The packet tracks as they are now.
+    pub fn packets(&self) -> PacketTracks {
+        *self.packets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the packet tracks.
+    pub fn set_packets(&self, tracks: PacketTracks) {
+        *self.packets.lock().unwrap_or_else(PoisonError::into_inner) = tracks;
+    }
+
+    /// Announces a track, or a change of it.
+    pub fn announce(&self, info: TrackInfo) {
+        if self.frames().announce(info) {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Takes a frame and wakes whoever waits for one. Frames that cannot be placed are counted by the stream.
+    pub fn push(&self, frame: Frame) {
+        let now = Instant::now();
+        let taken = self.frames().push(now, frame).is_ok();
+        if taken {
+            self.touch(now);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Forgets all frames and tracks, when the bridge that made them ends and nobody watches.
+    pub fn forget_frames(&self) {
+        *self.frames() = Stream::new(self.limits.clone());
+    }
+
+    /// Notes that the source is alive.
+    pub fn touch(&self, now: Instant) {
+        *self.last_media.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// How long the source has been silent.
+    pub fn silence(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(*self.last_media.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads on from a cursor, waiting until there is something: entries, a jump, or the end.
+    pub async fn next(&self, cursor: &mut live::stream::Cursor, max: usize, out: &mut Vec<Arc<Entry>>) -> Read {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let read = self.frames().read(cursor, max, out);
+            if !matches!(read, Read::Pending) {
+                return read;
+            }
+            changed.await;
+        }
+    }
+
+    /// A cursor into the frames.
+    pub fn cursor(&self, start: Start) -> live::stream::Cursor {
+        self.frames().cursor(start)
+    }
+
+    /// Waits until the tracks are known: both kinds, or one and no other within `SETTLE`. False when none came in time
+    /// or the stream ended.
+    pub async fn settled(&self) -> bool {
+        let deadline = tokio::time::Instant::now() + SETTLE_MAX;
+        let mut one_since: Option<tokio::time::Instant> = None;
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.end_reason().is_some() {
+                return false;
+            }
+            let known = [Kind::Audio, Kind::Video].into_iter().filter(|kind| self.track(*kind).is_some()).count();
+            if known == 2 {
+                return true;
+            }
+            if known == 1 {
+                one_since.get_or_insert_with(tokio::time::Instant::now);
+            }
+            let until = one_since.map_or(deadline, |since| deadline.min(since + SETTLE));
+            if tokio::time::timeout_at(until, changed).await.is_err() {
+                return known > 0;
+            }
+        }
+    }
+
+    /// The track of a kind in the frame path.
+    pub fn track(&self, kind: Kind) -> Option<Arc<Track>> {
+        self.frames().track(kind).cloned()
+    }
+
+    /// Ends the stream; the first reason counts.
+    pub fn end(&self, reason: EndReason) {
+        let first = self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some(reason);
+            }
+            first
+        });
+        if first {
+            self.frames().end(reason);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Why it ended, if it has.
+    pub fn end_reason(&self) -> Option<EndReason> {
+        *self.ended.borrow()
+    }
+
+    /// Returns when the stream has ended.
+    pub async fn over(&self) -> EndReason {
+        let mut ended = self.ended.subscribe();
+        match ended.wait_for(Option::is_some).await {
+            Ok(reason) => reason.unwrap_or(EndReason::PublisherLeft),
+            Err(_) => EndReason::PublisherLeft,
+        }
+    }
+
+    /// Counts a viewer for as long as the guard lives.
+    pub fn watch(self: &Arc<Self>, door: Door) -> Viewer {
+        if let Some(count) = self.viewers.get(door as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Viewer { stream: self.clone(), door }
+    }
+
+    /// Viewers at a door now.
+    pub fn viewers(&self, door: Door) -> usize {
+        self.viewers.get(door as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+}
+
+/// One viewer, counted.
+#[derive(Debug)]
+pub struct Viewer {
+    stream: Arc<LiveStream>,
+    door: Door,
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        if let Some(count) = self.stream.viewers.get(self.door as usize) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How long the second kind of track may come after the first.
+const SETTLE: Duration = Duration::from_millis(700);
+/// How long tracks are waited for at all: a browser asked for a key frame answers within a second or two.
+const SETTLE_MAX: Duration = Duration::from_secs(5);

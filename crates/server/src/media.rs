@@ -1,0 +1,167 @@
+//! The server's end of the media threads: numbers for legs and tracks, and where their events go.
+
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use ::media::RtpPacket;
+use live::name::StreamKey;
+use sfu::{Command, Event, LegId, ShardStats, TrackId};
+use tokio::sync::mpsc;
+
+use crate::{
+    counters::Counters,
+    refusal::Refusal,
+    shard::{self, Shards},
+};
+
+/// Events of one leg that may wait for its session.
+const LEG_EVENTS_MAX: usize = 64;
+/// Packets of one track that may wait for its bridge: a second of 8 Mbit/s.
+const TAP_MAX: usize = 1_024;
+
+/// The media threads and the ways from them.
+#[derive(Debug)]
+pub struct Media {
+    shards: Shards,
+    /// How legs are negotiated.
+    pub rtc: rtc::Config,
+    routes: Arc<Routes>,
+    next: AtomicU64,
+}
+
+/// Where events go. Looked up on the media thread, so every lock is held for one map access.
+#[derive(Debug, Default)]
+struct Routes {
+    legs: Mutex<HashMap<LegId, mpsc::Sender<Event>>>,
+    taps: Mutex<HashMap<TrackId, mpsc::Sender<RtpPacket>>>,
+    stats: Mutex<HashMap<usize, ShardStats>>,
+    counters: Arc<Counters>,
+}
+
+impl Media {
+    /// Starts the media threads.
+    ///
+    /// # Errors
+    /// Where a socket or a thread cannot be had.
+    pub fn start(config: shard::Config, counters: Arc<Counters>) -> std::io::Result<Arc<Self>> {
+        let routes = Arc::new(Routes { counters, ..Routes::default() });
+        let events = routes.clone();
+        let shards = shard::spawn(config, move |shard, event| events.route(shard, event))?;
+        let rtc = shards.rtc_config();
+        Ok(Arc::new(Self { shards, rtc, routes, next: AtomicU64::new(1) }))
+    }
+
+    /// Where the media sockets are bound.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shards.local_addr()
+    }
+
+    /// The shard that a stream lives in.
+    pub fn shard_of(&self, key: &StreamKey) -> usize {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        (hasher.finish() % self.shards.count().max(1) as u64) as usize
+    }
+
+    /// A number for a new track.
+    pub fn new_track(&self) -> TrackId {
+        TrackId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A number for a new leg, and its events from now until `forget_leg`.
+    pub fn new_leg(&self) -> (LegId, mpsc::Receiver<Event>) {
+        let id = LegId(self.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
+        lock(&self.routes.legs).insert(id, sender);
+        (id, events)
+    }
+
+    /// Forgets where the events of a leg go.
+    pub fn forget_leg(&self, id: LegId) {
+        lock(&self.routes.legs).remove(&id);
+    }
+
+    /// The packets of a track from now until `untap`. The caller sends `Command::Tap`.
+    pub fn tap(&self, tracks: impl IntoIterator<Item = TrackId>) -> Vec<(TrackId, mpsc::Receiver<RtpPacket>)> {
+        let mut taps = lock(&self.routes.taps);
+        let open = |id| {
+            let (sender, packets) = mpsc::channel(TAP_MAX);
+            taps.insert(id, sender);
+            (id, packets)
+        };
+        tracks.into_iter().map(open).collect()
+    }
+
+    /// Forgets where the packets of a track go.
+    pub fn untap(&self, track: TrackId) {
+        lock(&self.routes.taps).remove(&track);
+    }
+
+    /// Tells a media thread something.
+    ///
+    /// # Errors
+    /// Where its queue is full: the machine is overloaded.
+    pub fn send(&self, shard: usize, command: Command) -> Result<(), Refusal> {
+        self.shards.send(shard, command).map_err(|_| {
+            self.routes.counters.add("media_commands_dropped", "queue-full");
+            Refusal::Full { what: "commands waiting for a media thread", limit: shard::COMMANDS_MAX }
+        })
+    }
+
+    /// Tells a media thread something that may be lost when it is overloaded; the loss is counted.
+    pub fn tell(&self, shard: usize, command: Command) {
+        let _ = self.send(shard, command);
+    }
+
+    /// What the media threads counted, in the text format of Prometheus.
+    pub fn metrics(&self) -> String {
+        let mut out = String::new();
+        for (shard, stats) in lock(&self.routes.stats).iter() {
+            for (name, value) in stats.series() {
+                let _ = writeln!(out, "stentor_media_{name}{{shard=\"{shard}\"}} {value}");
+            }
+        }
+        out
+    }
+}
+
+impl Routes {
+    fn route(&self, shard: usize, event: Event) {
+        match event {
+            Event::Packet { track, packet } => {
+                if let Some(tap) = lock(&self.taps).get(&track)
+                    && tap.try_send(packet).is_err()
+                {
+                    self.counters.add("bridge_packets_dropped", "bridge-behind");
+                }
+            }
+            Event::Stats(stats) => {
+                lock(&self.stats).insert(shard, stats);
+            }
+            Event::Connected { leg }
+            | Event::Ended { leg, .. }
+            | Event::IceRestarted { leg, .. }
+            | Event::Received { leg } => {
+                if let Some(session) = lock(&self.legs).get(&leg)
+                    && session.try_send(event).is_err()
+                {
+                    self.counters.add("leg_events_dropped", "session-behind");
+                }
+            }
+            // A source of frames cannot be asked: its viewers start from the cached key frame.
+            Event::KeyFrameWanted { .. } => self.counters.add("key_frames_wanted", "of-frame-source"),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,50 @@
+//! The query of a URL, whichever protocol it came by.
+
+use percent_encoding::percent_decode_str;
+
+/// Parameters in a query, at most; more are passed over.
+const PARAMETERS_MAX: usize = 64;
+
+/// A parsed query. Keys are compared without case, since `userId` and `userid` are both in use.
+#[derive(Clone, Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Parses `a=1&b=2`; percent signs and plus signs are decoded, wrong encodings are kept as they are.
+    pub fn parse(text: &str) -> Self {
+        let decode = |part: &str| percent_decode_str(&part.replace('+', "%2B")).decode_utf8_lossy().into_owned();
+        Self(
+            text.trim_start_matches('?')
+                .split('&')
+                .filter(|pair| !pair.is_empty())
+                .take(PARAMETERS_MAX)
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(key, value)| (decode(key).to_ascii_lowercase(), decode(value)))
+                .collect(),
+        )
+    }
+
+    /// The first value of a key, given in lower case; empty values count as absent.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(name, value)| name == key && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_no_case_and_user_sigs_survive() {
+        let query = Query::parse("?sdkappid=1400000000&userId=a%20b&usersig=eJy*-_&empty=&flag");
+        assert_eq!(query.get("userid"), Some("a b"));
+        assert_eq!(query.get("usersig"), Some("eJy*-_"));
+        assert_eq!(query.get("empty"), None);
+        assert_eq!(query.get("flag"), None);
+    }
+
+    #[test]
+    fn a_plus_stays_a_plus() {
+        assert_eq!(Query::parse("a=1+1").get("a"), Some("1+1"));
+    }
+}

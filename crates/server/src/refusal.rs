@@ -1,0 +1,117 @@
+//! Why a request is not served. One enum for every door: the HTTP status, the original's number, the RTMP code and the
+//! sentence live here and nowhere else.
+
+use live::name::NameError;
+use thiserror::Error;
+use wire::sign::SigError;
+
+/// Why a request is not served. The text is a sentence for the person who made the request.
+#[derive(Clone, Debug, Error)]
+pub enum Refusal {
+    /// The application wants a token and none came.
+    #[error(
+        "this application wants a UserSig: add ?sdkappid=..&userid=..&usersig=.. to the URL, or `Authorization: Bearer <UserSig>`; `stentor token` makes one"
+    )]
+    TokenMissing,
+    /// The token is wrong.
+    #[error("{0}")]
+    Token(#[from] SigError),
+    /// No application of that number, or none at all for that host.
+    #[error("there is no application {0} on this server")]
+    ApplicationUnknown(u32),
+    /// The name of the application or the stream cannot be one.
+    #[error("{0}")]
+    Name(#[from] NameError),
+    /// No door and no page at that path.
+    #[error("there is nothing at '{0}'")]
+    NotFound(String),
+    /// Nothing of that name is live.
+    #[error("no stream '{0}' is live now; publish it first, then play it")]
+    StreamUnknown(String),
+    /// Somebody publishes it already.
+    #[error("'{0}' is already being published; end that first, choose another name, or set live.takeover = true")]
+    StreamBusy(String),
+    /// The stream is there but cannot be served at this door.
+    #[error("{0}")]
+    CannotServe(String),
+    /// The request is not what the door understands.
+    #[error("{0}")]
+    Malformed(String),
+    /// The body is of another type.
+    #[error("this door takes {expected}, and the request says {got}")]
+    MediaType {
+        /// What the door takes.
+        expected: &'static str,
+        /// What came.
+        got: String,
+    },
+    /// No session of that number.
+    #[error("there is no such session; it has ended, or never was")]
+    SessionUnknown,
+    /// The entity tag of a PATCH is of an earlier ICE session.
+    #[error("the session has another ETag now; take it from the newest answer")]
+    SessionChanged,
+    /// The server is about to end.
+    #[error("this server is draining and takes nothing new; try another, or again in a moment")]
+    Draining,
+    /// A limit of the server is reached.
+    #[error("the server is at its limit of {limit} {what}")]
+    Full {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+}
+
+impl Refusal {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::TokenMissing | Self::Token(_) => 401,
+            Self::ApplicationUnknown(_) => 403,
+            Self::Name(_) | Self::Malformed(_) => 400,
+            Self::NotFound(_) | Self::StreamUnknown(_) | Self::SessionUnknown => 404,
+            Self::StreamBusy(_) => 409,
+            Self::CannotServe(_) => 406,
+            Self::MediaType { .. } => 415,
+            Self::SessionChanged => 412,
+            Self::Draining | Self::Full { .. } => 503,
+        }
+    }
+
+    /// The original's number, where it has one (facts of TRTC's error table), else 0.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Token(error) => error.code(),
+            Self::TokenMissing => -70_052,
+            Self::ApplicationUnknown(_) => -70_020,
+            _ => 0,
+        }
+    }
+
+    /// A short name, the same for every refusal of its kind; also the label of its counter.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::TokenMissing => "token-missing",
+            Self::Token(_) => "token-refused",
+            Self::ApplicationUnknown(_) => "application-unknown",
+            Self::Name(_) => "name-refused",
+            Self::NotFound(_) => "not-found",
+            Self::StreamUnknown(_) => "stream-unknown",
+            Self::StreamBusy(_) => "stream-busy",
+            Self::CannotServe(_) => "cannot-serve",
+            Self::Malformed(_) => "malformed",
+            Self::MediaType { .. } => "media-type",
+            Self::SessionUnknown => "session-unknown",
+            Self::SessionChanged => "session-changed",
+            Self::Draining => "draining",
+            Self::Full { .. } => "full",
+        }
+    }
+}
+
+/// What a publisher of B-frames is told, wherever it is told.
+pub const B_FRAMES_ADVICE: &str = "this stream has B-frames, which WebRTC cannot carry. In OBS: Settings > Output > Advanced > \
+    Streaming, set 'Max B-frames' to 0 (x264: add 'bframes=0' to the x264 options, or tune 'zerolatency'). In ffmpeg: \
+    add '-bf 0'. RTMP, FLV and HLS viewers are not affected";

@@ -1,0 +1,159 @@
+//! The media threads: sockets and a shard each, on a thread of the operating system, without tokio.
+
+mod thread;
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    sync::mpsc::{SyncSender, TrySendError, sync_channel},
+    thread::JoinHandle,
+    time::{Instant, SystemTime},
+};
+
+use media::WallTime;
+use net::{MediaSocket, Waker};
+use rtc::{Certificate, Protocol};
+use sfu::{Command, Event};
+
+/// Commands that may wait for a media thread.
+pub const COMMANDS_MAX: usize = 4_096;
+/// Media threads. With more than one, a datagram must find the thread of its leg; until that is built there is one.
+const SHARDS_MAX: usize = 1;
+
+/// Where and how media is received and sent.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// UDP and TCP address of all media; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Addresses that clients reach us at, best first. Where empty, the address of `listen`, or loopback for a wildcard.
+    pub advertise: Vec<IpAddr>,
+    /// Media threads that are wanted.
+    pub shards: usize,
+}
+
+/// A media thread has as many commands waiting as it may, or is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the media thread has {COMMANDS_MAX} commands waiting, or is gone")]
+pub struct Full;
+
+/// The media threads. Dropping them stops and joins them.
+pub struct Shards {
+    local_addr: SocketAddr,
+    rtc: rtc::Config,
+    threads: Vec<Thread>,
+}
+
+struct Thread {
+    /// `None` once the thread has been told to stop.
+    commands: Option<SyncSender<Command>>,
+    waker: Waker,
+    join: Option<JoinHandle<()>>,
+}
+
+/// Starts the media threads. `events` is called on them, so it must not wait.
+///
+/// # Errors
+/// Where the port is taken, a certificate cannot be made, or a thread cannot be started.
+pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'static) -> io::Result<Shards> {
+    let now = Instant::now();
+    let socket = MediaSocket::bind(config.listen, now)?;
+    let local_addr = socket.local_addr();
+    let rtc = rtc::Config {
+        candidates: candidates(local_addr, &config.advertise),
+        certificate: Certificate::generate().map_err(io::Error::other)?,
+        wall: (wall_now(), now),
+        playout_delay_ms: None,
+    };
+    let mut threads = Vec::new();
+    for (index, socket) in (0..config.shards.clamp(1, SHARDS_MAX)).zip(std::iter::once(socket)) {
+        let (commands, inbox) = sync_channel(COMMANDS_MAX);
+        let waker = socket.waker();
+        let events = events.clone();
+        let thread = std::thread::Builder::new().name(format!("media-{index}"));
+        let join = thread.spawn(move || thread::run(socket, &inbox, &|event| events(index, event)))?;
+        threads.push(Thread { commands: Some(commands), waker, join: Some(join) });
+    }
+    Ok(Shards { local_addr, rtc, threads })
+}
+
+impl Shards {
+    /// Where the media sockets are bound.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// How legs of these threads are negotiated.
+    pub fn rtc_config(&self) -> rtc::Config {
+        self.rtc.clone()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Tells a media thread something.
+    ///
+    /// # Errors
+    /// Where its queue is full: the machine is overloaded.
+    pub fn send(&self, shard: usize, command: Command) -> Result<(), Full> {
+        let thread = self.threads.get(shard).ok_or(Full)?;
+        let commands = thread.commands.as_ref().ok_or(Full)?;
+        match commands.try_send(command) {
+            Ok(()) => {
+                thread.waker.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Full),
+        }
+    }
+
+    /// Tells the media threads to end and waits until they have: every peer is told goodbye.
+    pub fn stop(&mut self) {
+        for thread in &mut self.threads {
+            thread.commands = None;
+            thread.waker.wake();
+        }
+        for thread in &mut self.threads {
+            if let Some(join) = thread.join.take() {
+                // A thread that panicked has said so; there is nothing to add.
+                let _ = join.join();
+            }
+        }
+    }
+}
+
+impl Drop for Shards {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Shards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shards")
+            .field("local_addr", &self.local_addr)
+            .field("count", &self.threads.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every advertised address over UDP, then every one over TCP.
+fn candidates(local: SocketAddr, advertise: &[IpAddr]) -> Vec<(Protocol, SocketAddr)> {
+    let own = match local.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
+        IpAddr::V6(_) => IpAddr::from([127, 0, 0, 1]),
+    };
+    let ips = if advertise.is_empty() { vec![own] } else { advertise.to_vec() };
+    let of = |proto| ips.iter().map(move |ip| (proto, SocketAddr::new(*ip, local.port())));
+    of(Protocol::Udp).chain(of(Protocol::Tcp)).collect()
+}
+
+fn wall_now() -> WallTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    WallTime(i64::try_from(since.as_micros()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests;

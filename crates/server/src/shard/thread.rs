@@ -1,0 +1,90 @@
+//! One media thread: wait, hand over what came, send what that caused.
+
+use std::{
+    sync::mpsc::{Receiver, TryRecvError},
+    time::{Duration, Instant},
+};
+
+use net::MediaSocket;
+use sfu::{Event, Input, Output, Shard};
+
+/// Commands taken before datagrams get their turn again.
+const COMMANDS_BATCH: usize = 64;
+/// A wait is no longer than this, whatever the timers say.
+const WAIT_MAX: Duration = Duration::from_millis(100);
+
+/// Runs until the sender of commands is dropped.
+pub(super) fn run(mut socket: MediaSocket, commands: &Receiver<sfu::Command>, events: &dyn Fn(Event)) {
+    let mut shard = Shard::new(sfu::Config::default(), Instant::now());
+    let mut more_commands = false;
+    loop {
+        let until = flush(&mut shard, &mut socket, events);
+        let now = Instant::now();
+        let timeout = if more_commands { Duration::ZERO } else { until.saturating_duration_since(now).min(WAIT_MAX) };
+        let waited = socket.wait(now, timeout, &mut |received| {
+            let input = Input::Datagram {
+                proto: inward(received.proto),
+                from: received.from,
+                to: received.to,
+                bytes: received.bytes,
+            };
+            shard.handle(Instant::now(), input);
+        });
+        if let Err(error) = waited {
+            tracing::error!(%error, "a media thread cannot wait for its sockets and ends");
+            return;
+        }
+        more_commands = match take_commands(&mut shard, commands) {
+            Some(more) => more,
+            None => return say_goodbye(shard, socket, events),
+        };
+        let now = Instant::now();
+        if now >= until {
+            shard.handle(now, Input::Timeout);
+        }
+    }
+}
+
+/// Sends and tells what there is, until the shard has nothing more; until when that is.
+fn flush(shard: &mut Shard, socket: &mut MediaSocket, events: &dyn Fn(Event)) -> Instant {
+    loop {
+        match shard.poll_output() {
+            Output::Transmit(transmit) => socket.send(outward(transmit.proto), transmit.to, &transmit.bytes),
+            Output::Event(event) => events(event),
+            Output::Timeout(at) => return at,
+        }
+    }
+}
+
+/// Whether there may be more commands; `None` where nobody will send any more.
+fn take_commands(shard: &mut Shard, commands: &Receiver<sfu::Command>) -> Option<bool> {
+    for _ in 0..COMMANDS_BATCH {
+        match commands.try_recv() {
+            Ok(command) => shard.handle(Instant::now(), Input::Command(command)),
+            Err(TryRecvError::Empty) => return Some(false),
+            Err(TryRecvError::Disconnected) => return None,
+        }
+    }
+    Some(true)
+}
+
+fn say_goodbye(mut shard: Shard, mut socket: MediaSocket, events: &dyn Fn(Event)) {
+    for leg in shard.stats().per_leg {
+        shard.handle(Instant::now(), Input::Command(sfu::Command::RemoveLeg { id: leg.leg }));
+    }
+    flush(&mut shard, &mut socket, events);
+}
+
+fn inward(proto: net::Protocol) -> rtc::Protocol {
+    match proto {
+        net::Protocol::Udp => rtc::Protocol::Udp,
+        net::Protocol::Tcp => rtc::Protocol::Tcp,
+    }
+}
+
+fn outward(proto: rtc::Protocol) -> net::Protocol {
+    match proto {
+        rtc::Protocol::Udp => net::Protocol::Udp,
+        rtc::Protocol::Tcp => net::Protocol::Tcp,
+    }
+}
