@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 
 /** At most so many characters of a child's output are kept; the newest count. */
-const OUTPUT_MAX = 200_000;
+const OUTPUT_MAX = 4_000_000;
 /** A child that does not end when asked is killed after this. */
 const END_MS = 8_000;
 

@@ -3,10 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { HEIGHT, WIDTH, dayMillis, lumaFrame, pageSource, quantile } from '../lib/clock.mjs';
+import { pageSource, quantile } from '../lib/clock.mjs';
 import { launchBrowser, openPage, serveSdk } from '../lib/browser.mjs';
+import { publishClockByRtmp } from '../lib/rtmp-clock.mjs';
 import { startServer } from '../lib/server.mjs';
-import { start } from '../lib/process.mjs';
 import { until } from '../lib/wait.mjs';
 
 const FRAMES = 90;
@@ -57,28 +57,6 @@ async function publishClock(stream) {
   });
 }
 
-/** ffmpeg publishes the clock by RTMP: frames are drawn here, at the time they show. */
-async function publishClockByRtmp(stream) {
-  const publisher = start('ffmpeg', [
-    ...['-hide_banner', '-loglevel', 'warning', '-fflags', 'nobuffer', '-use_wallclock_as_timestamps', '1'],
-    ...['-f', 'rawvideo', '-pix_fmt', 'gray', '-video_size', `${WIDTH}x${HEIGHT}`, '-framerate', '30', '-i', '-'],
-    ...['-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000', '-pix_fmt', 'yuv420p'],
-    ...['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-bf', '0', '-g', '60', '-c:a', 'aac', '-flush_packets', '1'],
-    ...['-f', 'flv', `${server.rtmp}/live/${stream}`],
-  ], { pipe: true });
-  publisher.child.stdin.on('error', () => {});
-  const frame = new Uint8Array(WIDTH * HEIGHT).fill(90);
-  const timer = setInterval(() => publisher.child.stdin.write(Buffer.from(lumaFrame(dayMillis(), frame))), 33);
-  await until(`${stream} is live`, async () => {
-    const { streams } = await (await fetch(`${server.http}/v1/streams`)).json();
-    return streams.some((entry) => entry.stream === stream && entry.video);
-  });
-  return async () => {
-    clearInterval(timer);
-    await publisher.stop();
-  };
-}
-
 async function measure(name, url) {
   const page = await openPage(viewers, sdk.origin);
   const { delays, unreadable, stats } = await page.evaluate(
@@ -113,7 +91,7 @@ test('WHIP to WHEP and WHIP to FLV', async () => {
 });
 
 test('RTMP to WHEP', async () => {
-  const stop = await publishClockByRtmp('rtmp-clock');
+  const stop = await publishClockByRtmp(server, 'rtmp-clock');
   try {
     assert.ok((await measure('RTMP to WHEP', `${server.http}/whep/live/rtmp-clock`)) < 1_000);
   } finally {

@@ -32,14 +32,14 @@ pub enum Transcoded {
 }
 
 enum Job {
-    Open { lane: u64, transcoder: Box<Transcoder>, out: mpsc::Sender<Transcoded> },
+    Open { lane: u64, transcoder: Transcoder, out: mpsc::Sender<Transcoded> },
     Frame { lane: u64, frame: Frame },
     Close { lane: u64 },
 }
 
 enum Transcoder {
-    ToOpus(AacToOpus),
-    ToAac(OpusToAac),
+    ToOpus(Box<AacToOpus>),
+    ToAac(Box<OpusToAac>),
 }
 
 impl Transcoder {
@@ -88,14 +88,14 @@ impl Pool {
     /// Where the track is neither, or its configuration cannot be decoded.
     pub fn open(self: &Arc<Self>, track: &TrackInfo) -> Result<(Lane, mpsc::Receiver<Transcoded>), TranscodeError> {
         let transcoder = match &track.config {
-            Config::Aac(config) => Transcoder::ToOpus(AacToOpus::new(config)?),
-            Config::Opus(config) => Transcoder::ToAac(OpusToAac::new(config.channels)?),
+            Config::Aac(config) => Transcoder::ToOpus(Box::new(AacToOpus::new(config)?)),
+            Config::Opus(config) => Transcoder::ToAac(Box::new(OpusToAac::new(config.channels)?)),
             _ => return Err(TranscodeError::Unsupported),
         };
         let (out, frames) = mpsc::channel(OUT_MAX);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let lane = Lane { pool: self.clone(), number };
-        lane.submit(Job::Open { lane: number, transcoder: Box::new(transcoder), out });
+        lane.submit(Job::Open { lane: number, transcoder, out });
         Ok((lane, frames))
     }
 }
@@ -129,7 +129,7 @@ impl Drop for Lane {
 }
 
 fn work(jobs: &Receiver<Job>, counters: &Counters) {
-    let mut lanes: HashMap<u64, (Box<Transcoder>, mpsc::Sender<Transcoded>)> = HashMap::new();
+    let mut lanes: HashMap<u64, (Transcoder, mpsc::Sender<Transcoded>)> = HashMap::new();
     let mut made = Vec::new();
     while let Ok(job) = jobs.recv() {
         match job {

@@ -87,10 +87,42 @@ impl Demux {
         }
         Ok(id)
     }
+}
 
-    /// How many names and addresses are kept, for tests of boundedness.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.by_remote.len() + self.by_ufrag.len() + self.known.len()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(port: u16) -> Remote {
+        (Protocol::Udp, SocketAddr::from(([192, 0, 2, 1], port)))
+    }
+
+    #[test]
+    fn a_leg_that_goes_leaves_nothing_behind_and_takes_nothing_of_others() {
+        let mut demux = Demux::default();
+        demux.add(LegId(1), "one");
+        demux.add(LegId(2), "two");
+        for (id, port) in [(1, 10), (1, 11), (2, 11)] {
+            demux.known.get_mut(&LegId(id)).unwrap().remotes.push(remote(port));
+            demux.by_remote.insert(remote(port), LegId(id));
+        }
+        demux.rename(LegId(1), "one again");
+        demux.remove(LegId(1));
+        assert_eq!(demux.by_remote.len(), 1, "port 11 is of leg 2 now");
+        assert_eq!(demux.by_remote[&remote(11)], LegId(2));
+        demux.remove(LegId(2));
+        assert_eq!((demux.by_remote.len(), demux.by_ufrag.len(), demux.known.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn strangers_are_not_remembered() {
+        let mut demux = Demux::default();
+        let legs = Legs::default();
+        let to = SocketAddr::from(([192, 0, 2, 9], 3_478));
+        for port in 1..1_000 {
+            assert_eq!(demux.find(&legs, remote(port), to, &[0x80, 96, 0, 0]), Err(Drop::UnknownAddress));
+            assert_eq!(demux.find(&legs, remote(port), to, &[0, 1, 0, 0]), Err(Drop::UnknownUser));
+        }
+        assert!(demux.by_remote.is_empty());
     }
 }

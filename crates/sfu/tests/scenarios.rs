@@ -60,9 +60,10 @@ fn losses_are_repaired_on_both_ways() {
     let (publisher, _, tracks) = world.publisher("198.51.100.1:1000", H264);
     let (viewer, _) = world.viewer("198.51.100.2:1000", H264, &tracks);
     world.run_to(1_000);
+    let (mut seq, mut time) = (100, 0);
+    world.film(publisher, Codec::H264, &mut seq, &mut time, 5, 60);
     // One datagram in ten that looks like RTP, in each direction; the numbers differ, so the losses do.
     world.lose = Box::new(|number, _, bytes| bytes[0] & 0xc0 == 0x80 && bytes[1] & 0x7f >= 96 && number % 10 == 3);
-    let (mut seq, mut time) = (100, 0);
     world.film(publisher, Codec::H264, &mut seq, &mut time, 150, 60);
     world.lose = Box::new(|_, _, _| false);
     world.film(publisher, Codec::H264, &mut seq, &mut time, 10, 60);
@@ -365,4 +366,22 @@ fn a_tap_tells_packets_as_they_were_sent() {
     assert!((29 * 33_000..=29 * 33_700).contains(&walls), "{walls} us");
     assert!(world.events.iter().any(|event| matches!(event, Event::Received { leg: alive } if *alive == leg)));
     assert!(world.events.iter().any(|event| matches!(event, Event::Stats(stats) if stats.packets_in == 32)));
+}
+
+#[test]
+fn what_comes_late_from_before_the_start_is_not_sent() {
+    let mut world = World::new();
+    let track = world.track(Codec::H264);
+    let mut seq = 100;
+    feed(&mut world, track, &mut seq, 5);
+    let before = fed(&world, seq, i64::try_from(world.ms()).unwrap() - 66, &[0x41, 1], true);
+    feed(&mut world, track, &mut seq, 5);
+    let (viewer, _) = world.viewer("198.51.100.2:1000", H264, &[track]);
+    world.run_for(500);
+    let started = world.clients[viewer].of(Kind::Video).len();
+    assert_eq!(started, 7, "the newest group: three packets of the key frame and four pictures");
+    world.command(Command::Packets { track, packets: vec![before] });
+    world.run_for(100);
+    assert_eq!(world.clients[viewer].of(Kind::Video).len(), started);
+    assert_eq!(world.shard.stats().dropped(Drop::BeforeStart), 1);
 }

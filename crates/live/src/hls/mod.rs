@@ -16,6 +16,9 @@ use wire::mp4;
 use open::Open;
 use shelf::{Shelf, Tracks};
 
+/// A key frame may end a segment so much early, in percent: a source that is asked for one every two seconds answers
+/// now a little before and now a little after, and would else be cut every four.
+const EARLY_PERCENT: i64 = 5;
 /// What a segment weighs, at most: 16 MiB are 13 s at 10 Mbit/s. A stream that sends more between two key frames
 /// cannot be played by segments.
 const SEGMENT_BYTES_MAX: usize = 16 << 20;
@@ -77,8 +80,8 @@ pub struct Packager {
     audio: Option<Known>,
     /// A new sound track that waits for the next cut.
     next_audio: Option<Known>,
-    /// Decoding time of the newest picture.
-    picture_us: i64,
+    /// How much sound came since the last picture, in microseconds: counted, since the two clocks may differ.
+    sound_alone_us: i64,
     open: Option<Open>,
     sound: open::SoundClock,
     shelf: Shelf,
@@ -95,7 +98,7 @@ impl Packager {
             video: None,
             audio: None,
             next_audio: None,
-            picture_us: 0,
+            sound_alone_us: 0,
             open: None,
             sound: open::SoundClock::default(),
             shelf: Shelf::new(&config),
@@ -159,7 +162,7 @@ impl Packager {
     }
 
     fn push_video(&mut self, epoch: u32, info: &TrackInfo, frame: &Frame) {
-        self.picture_us = frame.dts.as_micros(info.clock_rate_hz);
+        self.sound_alone_us = 0;
         let known = Known::is(self.video.as_ref(), epoch);
         if frame.flags.key {
             self.cut_at_picture(epoch, info, frame, known);
@@ -183,7 +186,7 @@ impl Packager {
         if let Some(open) = &self.open {
             let since = open.elapsed_us(frame.dts);
             let jumped = known && (frame.flags.discontinuity || open.breaks(frame.dts, GAP_US_MAX) || open.refused());
-            let wanted = since.is_some_and(|since| since >= self.segment_us);
+            let wanted = since.is_some_and(|since| since >= self.segment_us * (100 - EARLY_PERCENT) / 100);
             if known && !jumped && !wanted && self.next_audio.is_none() {
                 return;
             }
@@ -245,8 +248,9 @@ impl Packager {
 
     /// Goes on with sound alone when pictures have stopped coming: otherwise nothing would ever be cut again.
     fn give_up_pictures(&mut self, info: &TrackInfo, frame: &Frame) {
-        let silent = frame.dts.as_micros(info.clock_rate_hz).saturating_sub(self.picture_us) > PICTURE_SILENCE_US;
-        if self.video.is_some() && silent {
+        let length = MediaTime(open::sound_length(frame)).as_micros(info.clock_rate_hz);
+        self.sound_alone_us = self.sound_alone_us.saturating_add(length);
+        if self.video.is_some() && self.sound_alone_us > PICTURE_SILENCE_US {
             self.close(None);
             self.video = None;
         }

@@ -13,6 +13,8 @@ const SOUND_STEP_PART: i64 = 64;
 const SOUND_JUMP_MS: i64 = 30;
 /// Sound that is stamped so much before the end of what there is has not come late: its clock has gone back. 500 ms.
 const SOUND_BACK_MS: i64 = 500;
+/// Sound so far ahead of what there is belongs to another clock too: 10 s.
+const SOUND_AWAY_MS: i64 = 10_000;
 /// The duration of a lone picture, in ms.
 const LONE_PICTURE_MS: i64 = 40;
 
@@ -28,7 +30,7 @@ impl SoundClock {
     fn place(&mut self, dts: i64, length: i64, rate_hz: u32) -> Place {
         let ticks = |ms: i64| ms * i64::from(rate_hz) / 1_000;
         let time = match self.next.map(|next| (next, dts.saturating_sub(next))) {
-            Some((_, off)) if off < -ticks(SOUND_BACK_MS) => return Place::Back,
+            Some((_, off)) if off < -ticks(SOUND_BACK_MS) || off > ticks(SOUND_AWAY_MS) => return Place::Elsewhere,
             Some((_, off)) if off < -ticks(SOUND_JUMP_MS) => return Place::Late,
             Some((next, off)) if off <= ticks(SOUND_JUMP_MS) => {
                 next + (off / SOUND_STEP_PART).clamp(-SOUND_STEP_MAX, SOUND_STEP_MAX)
@@ -47,8 +49,8 @@ enum Place {
     At(i64),
     /// Where other sound already is: dropping it brings the clock and the stamps together.
     Late,
-    /// So far back that the stamps have begun anew.
-    Back,
+    /// So far away that the stamps have begun anew.
+    Elsewhere,
 }
 
 /// A frame of sound where it is placed.
@@ -117,7 +119,7 @@ impl Open {
         !self.audio.is_empty()
     }
 
-    /// Sound came whose time was over: its clock has gone back.
+    /// Sound came whose clock has jumped.
     pub(super) fn refused(&self) -> bool {
         self.refused
     }
@@ -132,13 +134,15 @@ impl Open {
         (dts >= self.start).then(|| MediaTime(dts - self.start).as_micros(self.rate_hz))
     }
 
-    /// Whether `dts` cannot follow the last frame of the track that is cut by: not later, or much later.
+    /// Whether `dts` cannot follow the last frame of the track that is cut by: not later (sound that is stamped a little
+    /// early is only jitter), or much later.
     pub(super) fn breaks(&self, dts: MediaTime, gap_us_max: i64) -> bool {
-        let last = match self.lead {
-            Kind::Video => self.video_end(),
-            Kind::Audio => self.audio.last().map(|sound| sound.frame.dts),
+        let (last, back) = match self.lead {
+            Kind::Video => (self.video_end(), 0),
+            Kind::Audio => (self.audio.last().map(|sound| sound.frame.dts), -SOUND_BACK_MS * 1_000),
         };
-        last.is_some_and(|last| dts <= last || MediaTime(dts - last).as_micros(self.rate_hz) > gap_us_max)
+        let off = last.map(|last| MediaTime(dts - last).as_micros(self.rate_hz));
+        off.is_some_and(|us| us <= back || us > gap_us_max)
     }
 
     pub(super) fn push_video(&mut self, frame: Frame) {
@@ -146,11 +150,11 @@ impl Open {
         self.video.push(frame);
     }
 
-    /// Takes sound; false where its time is over.
+    /// Takes sound; false where it has no place.
     pub(super) fn push_audio(&mut self, frame: &Frame, rate_hz: u32, clock: &mut SoundClock) -> bool {
         let length = sound_length(frame);
         let place = clock.place(frame.dts.0, length, rate_hz);
-        self.refused |= place == Place::Back;
+        self.refused |= place == Place::Elsewhere;
         let Place::At(time) = place else { return false };
         self.bytes = self.bytes.saturating_add(frame.payload.len());
         self.audio.push(Sound { time, length, frame: frame.clone() });
@@ -222,7 +226,7 @@ impl Open {
 }
 
 /// What a frame of sound lasts, in ticks of its track.
-fn sound_length(frame: &Frame) -> i64 {
+pub(super) fn sound_length(frame: &Frame) -> i64 {
     let packet = frame.payload.units.first().filter(|_| frame.codec == Codec::Opus);
     let opus = packet.and_then(|packet| media::opus::duration_samples(packet));
     i64::from(opus.unwrap_or(if frame.codec == Codec::Opus { 960 } else { media::aac::SAMPLES_PER_FRAME }))

@@ -24,6 +24,7 @@ use crate::{
     config::{Config, Protocol, Purpose},
     error::{OfferError, RestartError},
     sdp::{self, Answer, Inner, Local, Offer, Plan, Transport},
+    stun,
 };
 use egress::Egress;
 pub use egress::{Outgoing, PAYLOAD_BYTES_MAX};
@@ -50,6 +51,7 @@ pub struct Leg {
     config: Config,
     inner: Inner,
     ufrag: String,
+    pwd: String,
     sections: SmallVec<[(Kind, String); 2]>,
     wall: (WallTime, Instant),
     sender: Sender,
@@ -102,6 +104,7 @@ impl Leg {
             config: config.clone(),
             inner,
             ufrag: transport.ufrag,
+            pwd: transport.pwd,
             sections: sections.collect(),
             wall: config.wall,
             sender: Sender::default(),
@@ -147,7 +150,9 @@ impl Leg {
 
     /// Whether a datagram is authentic STUN for this leg, or comes from an address that proved itself so.
     pub fn accepts(&self, proto: Protocol, from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
-        let to = self.local_address(proto, to);
+        let to = self.local_address(proto, from, to);
+        let mended = self.mend(bytes);
+        let bytes = mended.as_deref().unwrap_or(bytes);
         let Ok(receive) = Receive::new(proto.to_str0m(), from, to, bytes) else { return false };
         !self.closed && self.rtc.accepts(&RtcInput::Receive(self.now, receive))
     }
@@ -161,7 +166,9 @@ impl Leg {
         let result = match input {
             Input::Timeout => self.rtc.handle_input(RtcInput::Timeout(self.now)),
             Input::Datagram { proto, from, to, bytes } => {
-                let to = self.local_address(proto, to);
+                let to = self.local_address(proto, from, to);
+                let mended = self.mend(bytes);
+                let bytes = mended.as_deref().unwrap_or(bytes);
                 let Ok(receive) = Receive::new(proto.to_str0m(), from, to, bytes) else { return };
                 self.rtc.handle_input(RtcInput::Receive(self.now, receive))
             }
@@ -231,6 +238,7 @@ impl Leg {
         }
         let credentials = self.rtc.direct_api().local_ice_credentials();
         self.ufrag.clone_from(&credentials.ufrag);
+        self.pwd.clone_from(&credentials.pass);
         self.disconnected_at = None;
         self.written = Some(self.now);
         Ok(sdp::write_fragment(&self.config, &credentials.ufrag, &credentials.pass, &self.sections))
@@ -269,12 +277,19 @@ impl Leg {
         }
     }
 
-    /// The candidate that stands for the local address a datagram came to: sockets are bound to a wildcard, or are
-    /// behind a router that maps them one to one.
-    fn local_address(&self, proto: Protocol, to: SocketAddr) -> SocketAddr {
+    /// The candidate that stands for the local address a datagram came to: sockets are bound to a wildcard, of both IP
+    /// versions perhaps, or are behind a router that maps them one to one.
+    fn local_address(&self, proto: Protocol, from: SocketAddr, to: SocketAddr) -> SocketAddr {
         let own = || self.config.candidates.iter().filter(|(known, _)| *known == proto).map(|(_, addr)| *addr);
         let exact = own().find(|addr| *addr == to);
-        exact.or_else(|| own().find(|addr| addr.is_ipv4() == to.is_ipv4())).or_else(|| own().next()).unwrap_or(to)
+        exact.or_else(|| own().find(|addr| addr.is_ipv4() == from.is_ipv4())).or_else(|| own().next()).unwrap_or(to)
+    }
+
+    /// A STUN request that str0m would refuse for what it lacks, with what it lacks.
+    fn mend(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let hmac = self.config.certificate.crypto.sha1_hmac_provider;
+        let sign = |payloads: &[&[u8]]| hmac.sha1_hmac(self.pwd.as_bytes(), payloads);
+        stun::is_stun(bytes).then(|| stun::with_priority(bytes, sign)).flatten()
     }
 
     fn event(&mut self, event: str0m::Event) {

@@ -25,7 +25,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let (http, rtmp, media, advertised) = match &args.config {
         Some(path) => {
             let config = serve::load(Some(path), None, None, None)?;
-            (config.http.listen, config.rtmp.listen, config.media.listen, config.media.advertise.clone())
+            (config.http.listen, config.rtmp.listen, config.media.listen, config.media.advertise)
         }
         None => {
             let local = |port| SocketAddr::from(([127, 0, 0, 1], port));

@@ -126,6 +126,8 @@ impl Client {
     }
 }
 
+type Lose = dyn FnMut(u64, bool, &[u8]) -> bool;
+
 struct Flying {
     at: Instant,
     proto: Protocol,
@@ -143,7 +145,7 @@ pub struct World {
     pub events: Vec<Event>,
     pub delay: Duration,
     /// Called for each datagram with a running number, whether it goes to the server, and its bytes: true loses it.
-    pub lose: Box<dyn FnMut(u64, bool, &[u8]) -> bool>,
+    pub lose: Box<Lose>,
     wire: VecDeque<Flying>,
     number: u64,
     shard_timeout: Instant,

@@ -113,7 +113,13 @@ async fn take_viewer(app: &Arc<App>, live: &str, stream: &str, request: Request)
         app.media.send(tracks.shard, Command::Subscribe { leg: id, track: track.id })?;
     }
     let viewer = found.watch(Door::WebRtc);
-    let session = app.sessions.open(app, tracks.shard, id, events, Holds::Viewer { wanted, viewer, stream: found })?;
+    let session = app.sessions.open(
+        app,
+        tracks.shard,
+        id,
+        events,
+        Holds::Viewer { _wanted: wanted, _viewer: viewer, stream: found },
+    )?;
     Ok(created("whep", live, stream, &session, answer.sdp))
 }
 

@@ -48,9 +48,9 @@ pub enum Holds {
     /// A place among the viewers.
     Viewer {
         /// Keeps the packets coming.
-        wanted: PacketsWanted,
+        _wanted: PacketsWanted,
         /// Counts the viewer.
-        viewer: Viewer,
+        _viewer: Viewer,
         /// The stream.
         stream: Arc<LiveStream>,
     },
