@@ -71,7 +71,7 @@ pub struct Depacketiser {
 #[derive(Debug)]
 enum Form {
     H264(Box<h264::Assembler>),
-    Opus { announced: bool },
+    Opus { announced: bool, lost: bool },
 }
 
 /// An output that is not on the stream's clock yet.
@@ -90,7 +90,7 @@ impl Depacketiser {
     pub fn new(codec: Codec) -> Result<Self, Unsupported> {
         let form = match codec {
             Codec::H264 => Form::H264(Box::default()),
-            Codec::Opus => Form::Opus { announced: false },
+            Codec::Opus => Form::Opus { announced: false, lost: false },
             other => return Err(Unsupported(other)),
         };
         Ok(Self { order: Order::default(), form, ready: VecDeque::new(), counts: Counts::default() })
@@ -142,13 +142,17 @@ impl Depacketiser {
             match next {
                 Next::Lost(packets) => {
                     self.counts.lost += packets;
-                    if let Form::H264(assembler) = &mut self.form {
-                        assembler.lose(&mut self.counts, &mut self.ready);
+                    match &mut self.form {
+                        Form::H264(assembler) => assembler.lose(&mut self.counts, &mut self.ready),
+                        Form::Opus { lost, .. } => *lost = true,
                     }
                 }
                 Next::Packet(packet) => match &mut self.form {
                     Form::H264(assembler) => assembler.push(&packet, &mut self.counts, &mut self.ready),
-                    Form::Opus { announced } => opus(announced, packet, &mut self.counts, &mut self.ready),
+                    Form::Opus { announced, lost } => {
+                        let after_loss = std::mem::take(lost);
+                        opus(announced, after_loss, packet, &mut self.counts, &mut self.ready);
+                    }
                 },
             }
             self.bound();
@@ -171,7 +175,7 @@ impl Depacketiser {
     }
 }
 
-fn opus(announced: &mut bool, packet: RtpPacket, counts: &mut Counts, ready: &mut VecDeque<Ready>) {
+fn opus(announced: &mut bool, after_loss: bool, packet: RtpPacket, counts: &mut Counts, ready: &mut VecDeque<Ready>) {
     if media::opus::duration_samples(&packet.payload).is_none() {
         counts.malformed += 1;
         return;
@@ -180,7 +184,8 @@ fn opus(announced: &mut bool, packet: RtpPacket, counts: &mut Counts, ready: &mu
         // Two channels whatever the packets say: their own bit follows the bitrate, and a decoder makes two of one.
         ready.push_back(Ready::Track(TrackInfo::opus(2)));
     }
-    let flags = Flags { key: true, ..Flags::default() };
+    // Whoever decodes it conceals what is missing before it, also where that is a single packet.
+    let flags = Flags { key: true, discontinuity: after_loss, ..Flags::default() };
     ready.push_back(Ready::Frame {
         flags,
         time: packet.time,

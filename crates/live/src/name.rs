@@ -12,8 +12,8 @@ use thiserror::Error;
 pub const NAME_BYTES_MAX: usize = 255;
 
 /// First path segments that doors of the server use, so that no live URL can begin with them.
-pub const RESERVED_APPS: [&str; 9] =
-    ["v1", "whip", "whep", "demo", "compat", "console", "metrics", "healthz", "readyz"];
+pub const RESERVED_APPS: [&str; 11] =
+    ["v1", "whip", "whep", "demo", "compat", "console", "metrics", "healthz", "readyz", "sdk", "assets"];
 
 /// ASCII characters besides letters and digits that a name may have: they stand in a URL path as they are.
 const MARKS: &str = "_-.~@:%!+=,$*()";

@@ -63,6 +63,8 @@ pub struct App {
     pub key_frame_interval: Duration,
     /// An RTMP connection without a byte for so long is closed.
     pub rtmp_idle_timeout: Duration,
+    /// `Link` headers of WHIP and WHEP answers (RFC 9725 section 4.6): ICE servers, as URLs.
+    pub ice_servers: Vec<String>,
     /// Where the server listens.
     pub addresses: Addresses,
     /// `dev` or `serve`.

@@ -1,13 +1,10 @@
 //! Who may publish and play: applications, their keys, and the tokens signed with them.
 
-use std::{
-    net::IpAddr,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::net::IpAddr;
 
 use wire::sign;
 
-use crate::{query::Query, refusal::Refusal};
+use crate::{clock::unix_now_s, query::Query, refusal::Refusal};
 
 /// A tenant of this server.
 #[derive(Clone, Debug)]
@@ -114,11 +111,6 @@ impl Gate {
             .or_else(|| self.default_application())
             .ok_or(Refusal::ApplicationUnknown(claimed.unwrap_or(0)))
     }
-}
-
-/// Seconds since the Unix epoch.
-pub fn unix_now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn shorten(text: &str) -> String {

@@ -8,6 +8,7 @@ mod audio;
 mod auth;
 mod bridge;
 mod cli;
+mod clock;
 mod config;
 mod counters;
 mod demo;

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use cargo_metadata::{Metadata, MetadataCommand};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -129,7 +129,9 @@ fn dependencies_point_down() {
 fn large_dependencies_stay_behind_one_door() {
     for package in &workspace().packages {
         let name = short(&package.name);
-        for dependency in &package.dependencies {
+        // Tests may speak to us through the real thing.
+        let linked = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+        for dependency in linked {
             for (foreign, door) in BEHIND_ONE_DOOR {
                 assert!(dependency.name != *foreign || name == *door, "{name} depends on {foreign}; only {door} may");
             }

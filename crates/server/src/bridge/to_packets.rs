@@ -59,7 +59,7 @@ impl<'a> Bridge<'a> {
             opus: TrackInfo::opus(2),
             lane: None,
             lane_epoch: None,
-            live_edge_us: crate::door::rtmp::wall_now().0 - AUDIO_LATE_US,
+            live_edge_us: crate::clock::wall_now().0 - AUDIO_LATE_US,
         }
     }
 

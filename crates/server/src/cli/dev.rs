@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     app::Viewing,
-    auth::{Application, Gate, unix_now_s},
+    auth::{Application, Gate},
+    clock::unix_now_s,
     demo,
     door::stream_key,
     hub, shard,
@@ -85,6 +86,7 @@ fn plan(args: &DevArgs, key: &str, lan: Option<IpAddr>) -> Result<Plan, Failure>
         hls_idle_timeout: Duration::from_secs(30),
         viewing: Viewing { merge_write: Duration::ZERO, lag_max: Duration::from_secs(5), jumps_max: 10 },
         key_frame_interval: Duration::from_secs(2),
+        ice_servers: Vec::new(),
         advertise: None,
         drain_timeout: Duration::from_secs(5),
     })

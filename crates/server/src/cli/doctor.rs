@@ -3,10 +3,11 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener, UdpSocket},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use super::{DoctorArgs, Failure, serve};
+use crate::clock::unix_now_s;
 
 /// Open files that a server for a few thousand viewers needs.
 const FILES_WANTED: u64 = 16_384;
@@ -99,8 +100,7 @@ fn taken(door: &str, address: SocketAddr, error: &std::io::Error) -> String {
 }
 
 fn clock() -> Finding {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    if now < EARLIEST_UNIX_S {
+    if unix_now_s() < EARLIEST_UNIX_S {
         return Finding::Bad("the clock is years behind, so every token looks as if it came from the future; set it (timedatectl set-ntp true)".into());
     }
     Finding::Good("the clock is plausible; tokens are checked against it, so keep NTP on".into())

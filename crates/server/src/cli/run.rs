@@ -37,6 +37,7 @@ pub(super) struct Plan {
     pub(super) hls_idle_timeout: Duration,
     pub(super) viewing: Viewing,
     pub(super) key_frame_interval: Duration,
+    pub(super) ice_servers: Vec<String>,
     pub(super) advertise: Option<String>,
     pub(super) drain_timeout: Duration,
 }
@@ -93,6 +94,7 @@ pub(super) async fn start(plan: Plan) -> Result<Running, Failure> {
         viewing: plan.viewing,
         key_frame_interval: plan.key_frame_interval,
         rtmp_idle_timeout: plan.rtmp_idle_timeout,
+        ice_servers: plan.ice_servers,
         addresses,
         mode: plan.mode,
     });

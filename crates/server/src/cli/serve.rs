@@ -96,6 +96,7 @@ fn plan(config: &Config) -> Result<Plan, Failure> {
             jumps_max: live.viewer_jumps_max,
         },
         key_frame_interval: live.key_frame_interval,
+        ice_servers: config.media.ice_servers.clone(),
         advertise: config.server.advertise.clone(),
         drain_timeout: config.server.drain_timeout,
     })

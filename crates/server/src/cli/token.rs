@@ -3,7 +3,7 @@
 use wire::sign::{self, Permissions, Room};
 
 use super::{Failure, TokenArgs};
-use crate::auth::unix_now_s;
+use crate::clock::unix_now_s;
 
 pub(super) fn run(args: &TokenArgs) -> Result<(), Failure> {
     let ttl_s = seconds(&args.ttl)?;

@@ -136,6 +136,11 @@ impl Config {
         if self.media.shards == 0 {
             return wrong("media.shards is 0; expected at least 1".into());
         }
+        if let Some(other) =
+            self.media.ice_servers.iter().find(|url| !url.starts_with("stun:") || url.contains(['<', '>', '"']))
+        {
+            return wrong(format!("media.ice_servers has {other}; expected URLs such as stun:stun.example.com:3478"));
+        }
         if self.hls.segments < tree::HLS_SEGMENTS_MIN {
             return wrong(format!("hls.segments is {}; expected at least 3, or players stall", self.hls.segments));
         }

@@ -55,6 +55,8 @@ settings! {
         listen: SocketAddr = on_port(3478);
         /// The public addresses of this machine where they differ from its own, as behind NAT.
         advertise: Vec<IpAddr> = Vec::new(), example "203.0.113.7";
+        /// STUN servers that WHIP and WHEP answers name to clients. None is needed to reach this server.
+        ice_servers: Vec<String> = Vec::new(), example "stun:stun.example.com:3478";
         /// Media threads; at most one for each core of the machine.
         shards: u32 = 1;
     }

@@ -1,9 +1,6 @@
 //! `/v1`: what the pages and other people's programs ask the server.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
@@ -105,7 +102,7 @@ fn describe(stream: &LiveStream) -> Value {
     json!({
         "app": stream.key.app.to_string(),
         "stream": stream.key.stream.to_string(),
-        "publisher": { "protocol": stream.protocol.name(), "since": rfc3339(stream.since) },
+        "publisher": { "protocol": stream.protocol.name(), "since": stream.since.to_string() },
         "video": video_codec.map(|codec| json!({
             "codec": codec,
             "width": picture.map(|size| size.0),
@@ -128,41 +125,5 @@ fn warnings(b_frames: BFrames) -> Vec<Value> {
     match b_frames {
         BFrames::Referenced => vec![json!({ "code": "b-frames", "message": B_FRAMES_ADVICE })],
         BFrames::None | BFrames::Discardable => Vec::new(),
-    }
-}
-
-fn rfc3339(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (days, seconds) = (since / 86_400, since % 86_400);
-    let (year, month, day) = civil(i64::try_from(days).unwrap_or(0));
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// The Gregorian date of a day counted from 1 January 1970 (Howard Hinnant, "chrono-compatible low-level date algorithms").
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn dates() {
-        let at = |seconds| rfc3339(UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "1970-01-01T00:00:00Z");
-        assert_eq!(at(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(at(1_795_171_200), "2026-11-20T10:40:00Z");
     }
 }

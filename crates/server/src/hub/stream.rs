@@ -5,18 +5,19 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use live::{
     name::StreamKey,
     stream::{EndReason, Entry, Limits, Read, Start, Stream, Track},
 };
-use media::{Codec, Frame, Kind, TrackInfo};
+use media::{Codec, Frame, Kind, TrackInfo, WallTime};
 use sfu::TrackId;
 use tokio::sync::{Notify, watch};
 
 use super::Demand;
+use crate::clock::wall_now;
 
 /// How a stream comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +98,7 @@ pub struct LiveStream {
     /// How it comes in.
     pub protocol: Protocol,
     /// When it began.
-    pub since: SystemTime,
+    pub since: WallTime,
     /// Who needs frames of a source that sends packets.
     pub frames_wanted: Demand,
     /// Who needs packets of a source that sends frames.
@@ -117,7 +118,7 @@ impl LiveStream {
         Self {
             key,
             protocol,
-            since: SystemTime::now(),
+            since: wall_now(),
             frames_wanted: Demand::default(),
             packets_wanted: Demand::default(),
             frames: Mutex::new(Stream::new(limits.clone())),

@@ -7,13 +7,14 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::mpsc::{SyncSender, TrySendError, sync_channel},
     thread::JoinHandle,
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
-use media::WallTime;
 use net::{MediaSocket, Waker};
 use rtc::{Certificate, Protocol};
 use sfu::{Command, Event};
+
+use crate::clock::wall_now;
 
 /// Commands that may wait for a media thread.
 pub const COMMANDS_MAX: usize = 4_096;
@@ -148,11 +149,6 @@ fn candidates(local: SocketAddr, advertise: &[IpAddr]) -> Vec<(Protocol, SocketA
     let ips = if advertise.is_empty() { vec![own] } else { advertise.to_vec() };
     let of = |proto| ips.iter().map(move |ip| (proto, SocketAddr::new(*ip, local.port())));
     of(Protocol::Udp).chain(of(Protocol::Tcp)).collect()
-}
-
-fn wall_now() -> WallTime {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    WallTime(i64::try_from(since.as_micros()).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 
 use media::WallTime;
 
-use super::{Uri, VERSION, date::Date};
+use super::{Uri, VERSION};
 
 /// A media playlist of fragmented MP4. `Display` writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Display for MediaPlaylist {
                 writeln!(f, "#EXT-X-MAP:URI=\"{}\"", Uri(&segment.map_uri))?;
                 map = Some(&segment.map_uri);
             }
-            writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", Date(segment.wall))?;
+            writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", segment.wall)?;
             writeln!(f, "#EXTINF:{:.5},", segment.duration.as_secs_f64())?;
             writeln!(f, "{}", Uri(&segment.uri))?;
         }

@@ -2,7 +2,6 @@
 //!
 //! What does not live here: which segments there are and when (that is `live::hls`).
 
-mod date;
 mod media_playlist;
 mod multivariant;
 

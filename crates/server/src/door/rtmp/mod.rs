@@ -21,7 +21,7 @@ use wire::rtmp::{
     server::{Config, Event, Output, Reason, Refusal as Refused, Request, Session},
 };
 
-pub use to_stream::{Ingest, wall_now};
+pub use to_stream::Ingest;
 
 use super::stream_key;
 use crate::{

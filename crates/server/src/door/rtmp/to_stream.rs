@@ -1,12 +1,9 @@
 //! An RTMP publisher to a stream.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Instant};
 
 use live::{clock::ArrivalClock, name::StreamKey, timeline::Timeline};
-use media::{Frame, Kind, WallTime};
+use media::{Frame, Kind};
 use wire::{
     flv::{TagKind, Unit, UnpackError, Unpacked, Unpacker},
     rtmp::server::Event,
@@ -15,6 +12,7 @@ use wire::{
 use super::{Closed, Connection, Next};
 use crate::{
     app::App,
+    clock::wall_now,
     counters::Counters,
     hub::{Protocol, Publication},
 };
@@ -141,10 +139,4 @@ impl Ingest {
             payload: unit.payload,
         });
     }
-}
-
-/// The server's wall clock.
-pub fn wall_now() -> WallTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -68,16 +68,20 @@ pub async fn patch(
     }
 }
 
-/// `DELETE` on a session: ends it.
+/// `DELETE` on a session: ends it. When it is answered, the name is free.
 pub async fn delete(State(app): State<Arc<App>>, Path((_, _, id)): Path<(String, String, String)>) -> Response {
-    if app.sessions.end(&id) { StatusCode::OK.into_response() } else { app.refuse_http(Refusal::SessionUnknown) }
+    match app.sessions.end(&id).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(refusal) => app.refuse_http(refusal),
+    }
 }
 
 async fn take_publisher(app: &Arc<App>, live: &str, stream: &str, request: Request) -> Result<Response, Refusal> {
     let (key, offer) = open(app, live, stream, request).await?;
-    let publication = app.hub.publish(key.clone(), Protocol::Whip)?;
     let (mut leg, answer) =
         Leg::answer(&app.media.rtc, &offer, Purpose::Publish, std::time::Instant::now()).map_err(offer_refused)?;
+    // Only an offer that can be served takes the name, or takes it over.
+    let publication = app.hub.publish(key.clone(), Protocol::Whip)?;
     let shard = app.media.shard_of(&key);
     let track = |kind: Kind| {
         let codec = answer.codec(kind)?;
@@ -89,13 +93,13 @@ async fn take_publisher(app: &Arc<App>, live: &str, stream: &str, request: Reque
         app.media.send(shard, Command::AddTrack { id: track.id, codec: track.codec })?;
     }
     let (id, events) = app.media.new_leg();
-    leg.set_wall_clock(crate::door::rtmp::wall_now(), std::time::Instant::now());
+    leg.set_wall_clock(crate::clock::wall_now(), std::time::Instant::now());
     app.media.send(shard, Command::AddLeg { id, leg: Box::new(leg) })?;
     for track in tracks.iter() {
         app.media.send(shard, Command::Bind { leg: id, kind: track.codec.kind(), track: track.id })?;
     }
     let session = app.sessions.open(app, shard, id, events, Holds::Publication(publication))?;
-    Ok(created("whip", live, stream, &session, answer.sdp))
+    Ok(created(app, "whip", (live, stream), &session, answer.sdp))
 }
 
 async fn take_viewer(app: &Arc<App>, live: &str, stream: &str, request: Request) -> Result<Response, Refusal> {
@@ -120,7 +124,7 @@ async fn take_viewer(app: &Arc<App>, live: &str, stream: &str, request: Request)
         events,
         Holds::Viewer { _wanted: wanted, _viewer: viewer, stream: found },
     )?;
-    Ok(created("whep", live, stream, &session, answer.sdp))
+    Ok(created(app, "whep", (live, stream), &session, answer.sdp))
 }
 
 /// Who it is, the stream that is meant, and the offer.
@@ -150,7 +154,7 @@ async fn change(app: &Arc<App>, id: &str, request: Request) -> Result<Response, 
     }
 }
 
-fn created(door: &str, live: &str, stream: &str, session: &session::Opened, sdp: String) -> Response {
+fn created(app: &App, door: &str, (live, stream): (&str, &str), session: &session::Opened, sdp: String) -> Response {
     let encode =
         |part: &str| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string();
     let location = format!("/{door}/{}/{}/{}", encode(live), encode(stream), session.id);
@@ -164,6 +168,11 @@ fn created(door: &str, live: &str, stream: &str, session: &session::Opened, sdp:
     ] {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(key, value);
+        }
+    }
+    for url in &app.ice_servers {
+        if let Ok(value) = HeaderValue::from_str(&format!("<{url}>; rel=\"ice-server\"")) {
+            headers.append(header::LINK, value);
         }
     }
     response

@@ -36,8 +36,14 @@ struct Known {
 }
 
 enum Order {
-    End,
-    Restart { fragment: String, reply: oneshot::Sender<Result<String, String>> },
+    /// `done` is told, by being dropped, when the session holds nothing any more.
+    End {
+        done: Option<oneshot::Sender<()>>,
+    },
+    Restart {
+        fragment: String,
+        reply: oneshot::Sender<Result<String, String>>,
+    },
 }
 
 /// What a session holds while it lives.
@@ -106,9 +112,19 @@ impl Sessions {
         Ok(opened)
     }
 
-    /// Ends a session. False where there is none of that number.
-    pub fn end(&self, id: &str) -> bool {
-        self.lock().get(id).is_some_and(|known| known.orders.try_send(Order::End).is_ok())
+    /// Ends a session, and returns when it holds nothing any more: a publisher's name is free then.
+    ///
+    /// # Errors
+    /// Where there is none of that number.
+    pub async fn end(&self, id: &str) -> Result<(), Refusal> {
+        let (done, ended) = oneshot::channel();
+        {
+            let sessions = self.lock();
+            let known = sessions.get(id).ok_or(Refusal::SessionUnknown)?;
+            known.orders.try_send(Order::End { done: Some(done) }).map_err(|_| Refusal::SessionUnknown)?;
+        }
+        let _ = ended.await;
+        Ok(())
     }
 
     /// Ends the sessions of all viewers of a stream.
@@ -116,7 +132,7 @@ impl Sessions {
         let sessions = self.lock();
         let watching =
             sessions.values().filter(|known| known.watches.as_ref().is_some_and(|own| Arc::ptr_eq(own, stream)));
-        let count = watching.filter(|known| known.orders.try_send(Order::End).is_ok()).count();
+        let count = watching.filter(|known| known.orders.try_send(Order::End { done: None }).is_ok()).count();
         tracing::info!(stream = %stream.key, count, %reason, "WebRTC viewers turned away");
     }
 
@@ -186,10 +202,15 @@ impl Task {
             Holds::Viewer { stream, .. } => stream.clone(),
         };
         let publishes = matches!(holds, Holds::Publication(_));
+        let mut told = None;
         let reason = loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    None | Some(Order::End) => break "asked",
+                    None => break "asked",
+                    Some(Order::End { done }) => {
+                        told = done;
+                        break "asked";
+                    }
                     Some(Order::Restart { fragment, reply }) => self.restart(fragment, reply),
                 },
                 event = events.recv() => match event {
@@ -213,6 +234,7 @@ impl Task {
         self.app.counters.add(if publishes { "whip_ended" } else { "whep_ended" }, reason);
         tracing::debug!(stream = %stream.key, reason, publishes, "WebRTC session ends");
         drop(holds);
+        drop(told);
     }
 
     fn restart(&mut self, fragment: String, reply: oneshot::Sender<Result<String, String>>) {
