@@ -17,8 +17,9 @@ const ASK_WAITING: Duration = Duration::from_millis(500);
 const ASK_LOST: Duration = Duration::from_millis(300);
 /// What is kept of a source that can be asked for a key frame.
 const ASKABLE: Limits = Limits { age_max: Duration::from_secs(3), bytes_max: 2 << 20 };
-/// What is kept of a source that cannot be asked: broadcast encoders put up to 10 s between key frames.
-const FED: Limits = Limits { age_max: Duration::from_secs(12), bytes_max: 8 << 20 };
+/// What is kept of a source that cannot be asked: broadcast encoders put up to 10 s between key frames. No more bytes than
+/// of the other, since all of them go to a viewer at once, whatever its path carries.
+const FED: Limits = Limits { age_max: Duration::from_secs(12), bytes_max: 2 << 20 };
 
 /// Where packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

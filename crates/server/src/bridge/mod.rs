@@ -4,7 +4,10 @@
 mod to_frames;
 mod to_packets;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use live::{depacketise::Depacketiser, stream::BFrames};
 use media::{Codec, Kind};
@@ -75,6 +78,7 @@ impl PacketsWanted {
             )));
         }
         can_be_carried(stream)?;
+        let _starting = stream.packets_starting.lock().unwrap_or_else(PoisonError::into_inner);
         let start = stream.packets_wanted.enter();
         let mut wanted = Self { stream: stream.clone(), tracks: PacketTracks::default() };
         wanted.tracks = if start { begin(app, stream)? } else { stream.packets() };

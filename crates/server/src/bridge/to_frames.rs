@@ -28,14 +28,23 @@ pub(super) async fn run(app: Arc<App>, stream: Arc<LiveStream>) {
     for track in tracks.iter() {
         app.media.tell(tracks.shard, Command::Tap { track: track.id, on: true });
     }
+    let detach = || {
+        for track in tracks.iter() {
+            app.media.tell(tracks.shard, Command::Tap { track: track.id, on: false });
+            app.media.untap(track.id);
+        }
+    };
+    let forget = || {
+        detach();
+        stream.forget_frames();
+    };
     tokio::select! {
         () = bridge.pump() => {}
-        _ = stream.over() => stream.frames_wanted.stopped(),
-        () = stream.frames_wanted.gone(LINGER) => stream.forget_frames(),
-    }
-    for track in tracks.iter() {
-        app.media.tell(tracks.shard, Command::Tap { track: track.id, on: false });
-        app.media.untap(track.id);
+        _ = stream.over() => {
+            detach();
+            stream.frames_wanted.stopped();
+        }
+        () = stream.frames_wanted.gone(LINGER, forget) => {}
     }
 }
 

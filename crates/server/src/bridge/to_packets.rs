@@ -27,7 +27,7 @@ pub(super) async fn run(app: Arc<App>, stream: Arc<LiveStream>, tracks: PacketTr
     let mut bridge = Bridge::new(&app, &stream, tracks);
     tokio::select! {
         () = bridge.pump() => stream.packets_wanted.stopped(),
-        () = stream.packets_wanted.gone(LINGER) => {}
+        () = stream.packets_wanted.gone(LINGER, || {}) => {}
     }
     for track in tracks.iter() {
         app.media.tell(tracks.shard, Command::RemoveTrack { id: track.id });

@@ -54,22 +54,14 @@ impl Reader {
         Self { stream, cursor, entries: Vec::new(), jumps: Jumps::new(viewing.jumps_max) }
     }
 
-    /// The next entries, at least one; merged over the class's time.
+    /// The next entries, at least one; merged over the class's time. Cancel safe: entries that were read and not handed
+    /// out come with the next call.
     pub async fn next(&mut self, app: &App) -> Result<std::vec::Drain<'_, Arc<Entry>>, Over> {
-        self.entries.clear();
-        loop {
+        while self.entries.is_empty() {
             match self.stream.next(&mut self.cursor, BATCH_MAX, &mut self.entries).await {
-                Read::Ready => break,
-                Read::Pending => {}
+                Read::Ready | Read::Pending => {}
                 Read::Ended(reason) => return Err(Over::Ended(reason)),
-                Read::Jumped { skipped } => {
-                    app.counters.add("viewer_jumps", "to-newest-key-frame");
-                    app.counters.add_many("viewer_frames_skipped", "slow", skipped);
-                    if self.jumps.too_many(std::time::Instant::now()) {
-                        app.counters.add("viewers_dropped", "too-slow");
-                        return Err(Over::TooSlow);
-                    }
-                }
+                Read::Jumped { skipped } => self.jumped(app, skipped)?,
             }
         }
         let merge = app.viewing.merge_write;
@@ -80,6 +72,16 @@ impl Reader {
             let _ = self.stream.frames().read(&mut self.cursor, room, &mut self.entries);
         }
         Ok(self.entries.drain(..))
+    }
+
+    fn jumped(&mut self, app: &App, skipped: u64) -> Result<(), Over> {
+        app.counters.add("viewer_jumps", "to-newest-key-frame");
+        app.counters.add_many("viewer_frames_skipped", "slow", skipped);
+        if self.jumps.too_many(std::time::Instant::now()) {
+            app.counters.add("viewers_dropped", "too-slow");
+            return Err(Over::TooSlow);
+        }
+        Ok(())
     }
 }
 

@@ -46,8 +46,9 @@ impl Demand {
         self.lock().running = false;
     }
 
-    /// Returns when nobody has needed it for `linger`; the task must end then, and counts as ended from here on.
-    pub async fn gone(&self, linger: Duration) {
+    /// Returns when nobody has needed it for `linger`; the task must end then, and counts as ended from here on. `end`
+    /// is called before anybody can start the task anew, so it undoes what the next task will do again.
+    pub async fn gone(&self, linger: Duration, end: impl FnOnce()) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -59,6 +60,7 @@ impl Demand {
             tokio::time::sleep(linger).await;
             let mut state = self.lock();
             if state.wanted == 0 {
+                end();
                 state.running = false;
                 return;
             }
@@ -83,7 +85,7 @@ mod tests {
         demand.leave();
         let linger = Duration::from_secs(5);
         tokio::select! {
-            () = demand.gone(linger) => panic!("somebody came back"),
+            () = demand.gone(linger, || {}) => panic!("somebody came back"),
             () = async {
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 assert!(!demand.enter(), "the task lingers");
@@ -91,7 +93,7 @@ mod tests {
             } => {}
         }
         demand.leave();
-        demand.gone(linger).await;
+        demand.gone(linger, || {}).await;
         assert!(demand.enter(), "it ended, so it has to be started again");
     }
 }

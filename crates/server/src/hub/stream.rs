@@ -103,6 +103,8 @@ pub struct LiveStream {
     pub frames_wanted: Demand,
     /// Who needs packets of a source that sends frames.
     pub packets_wanted: Demand,
+    /// Held while the packet tracks are being made, so that nobody finds them half made.
+    pub packets_starting: Mutex<()>,
     frames: Mutex<Stream>,
     limits: Limits,
     changed: Notify,
@@ -121,6 +123,7 @@ impl LiveStream {
             since: wall_now(),
             frames_wanted: Demand::default(),
             packets_wanted: Demand::default(),
+            packets_starting: Mutex::default(),
             frames: Mutex::new(Stream::new(limits.clone())),
             limits,
             changed: Notify::new(),

@@ -61,10 +61,14 @@ async fn play(connection: &mut Connection, app: &Arc<App>, stream: Arc<LiveStrea
                 }
                 Err(Over::TooSlow) => return Ok(Closed::TooSlow),
             },
-            next = connection.next() => match next? {
-                Next::Event(Event::PlayEnded) | Next::Close => return Ok(Closed::Peer),
-                Next::Event(_) => {}
-            },
+            heard = connection.hear() => {
+                heard?;
+                while let Some(next) = connection.say().await? {
+                    if matches!(next, Next::Close | Next::Event(Event::PlayEnded)) {
+                        return Ok(Closed::Peer);
+                    }
+                }
+            }
         }
         if !parts.is_empty() {
             connection.write(&mem::take(&mut parts)).await?;

@@ -198,30 +198,45 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads until the session has an event. Cancel safe: nothing is lost when another branch of a select wins.
+    /// Reads and writes until the session has an event. Not cancel safe: a select uses `hear` and then `say`.
     async fn next(&mut self) -> Result<Next, Closed> {
         loop {
-            while let Some(output) = self.session.poll_output() {
-                match output {
-                    Output::Send(bytes) => self.write(&[bytes]).await?,
-                    Output::Event(event) => return Ok(Next::Event(event)),
-                    Output::Close => return Ok(Next::Close),
-                }
+            if let Some(next) = self.say().await? {
+                return Ok(next);
             }
-            let deadline = self.session.poll_timeout().unwrap_or_else(|| Instant::now() + WRITE_TIMEOUT);
-            // Frames are slices of what is read, so a buffer is used up before the next is made.
-            if self.read.capacity() < READ_BYTES_MIN {
-                self.read.reserve(READ_BYTES);
+            self.hear().await?;
+        }
+    }
+
+    /// Waits until something was read, or the session's time is over, and hands it to the session. Cancel safe. `say`
+    /// has to be called until it is `None` before the next call.
+    async fn hear(&mut self) -> Result<(), Closed> {
+        let deadline = self.session.poll_timeout().unwrap_or_else(|| Instant::now() + WRITE_TIMEOUT);
+        // Frames are slices of what is read, so a buffer is used up before the next is made.
+        if self.read.capacity() < READ_BYTES_MIN {
+            self.read.reserve(READ_BYTES);
+        }
+        let heard = match tokio::time::timeout_at(deadline.into(), self.socket.read_buf(&mut self.read)).await {
+            Err(_) => self.session.handle_timeout(Instant::now()),
+            Ok(Err(_) | Ok(0)) => return Err(Closed::Peer),
+            Ok(Ok(_)) => {
+                let bytes = self.read.split().freeze();
+                self.session.receive(Instant::now(), bytes)
             }
-            match tokio::time::timeout_at(deadline.into(), self.socket.read_buf(&mut self.read)).await {
-                Err(_) => self.session.handle_timeout(Instant::now()).map_err(|error| closed_by(&error))?,
-                Ok(Err(_) | Ok(0)) => return Err(Closed::Peer),
-                Ok(Ok(_)) => {
-                    let bytes = self.read.split().freeze();
-                    self.session.receive(Instant::now(), bytes).map_err(|error| closed_by(&error))?;
-                }
+        };
+        heard.map_err(|error| closed_by(&error))
+    }
+
+    /// Writes what the session has to say, up to the next event. `None` when there is nothing more.
+    async fn say(&mut self) -> Result<Option<Next>, Closed> {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Send(bytes) => self.write(&[bytes]).await?,
+                Output::Event(event) => return Ok(Some(Next::Event(event))),
+                Output::Close => return Ok(Some(Next::Close)),
             }
         }
+        Ok(None)
     }
 
     /// Writes what the session has to say; events are passed over.

@@ -25,17 +25,27 @@ pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, key: Stream
     connection.session.accept();
     let mut ingest = Ingest::new(publication, app.counters.clone());
     loop {
-        let stopped = tokio::select! {
-            reason = ingest.publication.stopped() => Some(reason.to_string()),
-            next = connection.next() => match next? {
+        // What came with the request, or with the last read, is taken before more is read.
+        let mut stopped = None;
+        while let Some(next) = connection.say().await? {
+            match next {
                 Next::Event(Event::Media(message)) => {
-                    let now = Instant::now();
-                    ingest.take(now, message.kind, message.timestamp_ms, &message.body).err().map(|error| error.to_string())
+                    let taken = ingest.take(Instant::now(), message.kind, message.timestamp_ms, &message.body);
+                    if let Err(error) = taken {
+                        stopped = Some(error.to_string());
+                        break;
+                    }
                 }
                 Next::Event(Event::PublishEnded) | Next::Close => return Ok(Closed::Peer),
-                Next::Event(_) => None,
-            },
-        };
+                Next::Event(_) => {}
+            }
+        }
+        if stopped.is_none() {
+            tokio::select! {
+                reason = ingest.publication.stopped() => stopped = Some(reason.to_string()),
+                heard = connection.hear() => heard?,
+            }
+        }
         if let Some(reason) = stopped {
             tracing::info!(stream = %ingest.publication.stream().key, reason, "RTMP publisher ended");
             connection.session.stop_publish(&reason);
