@@ -24,35 +24,50 @@ pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, key: Stream
     };
     connection.session.accept();
     let mut ingest = Ingest::new(publication, app.counters.clone());
-    loop {
+    let reason = loop {
         // What came with the request, or with the last read, is taken before more is read.
-        let mut stopped = None;
-        while let Some(next) = connection.say().await? {
-            match next {
-                Next::Event(Event::Media(message)) => {
-                    let taken = ingest.take(Instant::now(), message.kind, message.timestamp_ms, &message.body);
-                    if let Err(error) = taken {
-                        stopped = Some(error.to_string());
-                        break;
-                    }
+        match take_what_came(connection, &mut ingest).await? {
+            Came::All => {}
+            Came::End => return Ok(Closed::Peer),
+            Came::Unusable(reason) => break reason,
+        }
+        tokio::select! {
+            reason = ingest.publication.stopped() => break reason.to_string(),
+            heard = connection.hear() => heard?,
+        }
+    };
+    tracing::info!(stream = %ingest.publication.stream().key, reason, "RTMP publisher ended");
+    // The name is free before its publisher is told, and so may come back at once.
+    drop(ingest);
+    connection.session.stop_publish(&reason);
+    connection.farewell().await?;
+    Ok(Closed::StreamOver)
+}
+
+/// What a publisher sent.
+enum Came {
+    /// All of it was taken.
+    All,
+    /// It ended the publication.
+    End,
+    /// It is coded in a way that is not served; the text says what to do.
+    Unusable(String),
+}
+
+async fn take_what_came(connection: &mut Connection, ingest: &mut Ingest) -> Result<Came, Closed> {
+    while let Some(next) = connection.say().await? {
+        match next {
+            Next::Event(Event::Media(message)) => {
+                let taken = ingest.take(Instant::now(), message.kind, message.timestamp_ms, &message.body);
+                if let Err(error) = taken {
+                    return Ok(Came::Unusable(error.to_string()));
                 }
-                Next::Event(Event::PublishEnded) | Next::Close => return Ok(Closed::Peer),
-                Next::Event(_) => {}
             }
-        }
-        if stopped.is_none() {
-            tokio::select! {
-                reason = ingest.publication.stopped() => stopped = Some(reason.to_string()),
-                heard = connection.hear() => heard?,
-            }
-        }
-        if let Some(reason) = stopped {
-            tracing::info!(stream = %ingest.publication.stream().key, reason, "RTMP publisher ended");
-            connection.session.stop_publish(&reason);
-            connection.farewell().await?;
-            return Ok(Closed::StreamOver);
+            Next::Event(Event::PublishEnded) | Next::Close => return Ok(Came::End),
+            Next::Event(_) => {}
         }
     }
+    Ok(Came::All)
 }
 
 /// FLV tag bodies to frames of a stream, on one timeline.
