@@ -13,8 +13,10 @@ import { until } from '../lib/wait.mjs';
 const CLIP = fileURLToPath(new URL('../../demo/demo.flv', import.meta.url));
 const SECONDS = 10;
 const LIMIT_MS = 20;
-/** A page sees pictures by the frame and sound by the buffer of its output, on a machine that is busy. */
-const PAGE_LIMIT_MS = 120;
+/** A page sees pictures by the frame and sound by the buffer of its output, and on a busy machine the browser makes its
+ * audio buffer longer and lets the picture follow slowly: the figure is printed, and only a gross fault fails. What the
+ * server has in its hands, the clocks of its sender reports, is held to 5 ms by a test in virtual time (crates/sfu). */
+const PAGE_LIMIT_MS = 300;
 
 let server;
 let browser;

@@ -390,7 +390,7 @@ async function tryPublish() {
   await home.getByText(/^Live: /).waitFor({ timeout: 15_000 });
   await home.waitForTimeout(3000);
   const status = await home.locator('.publish [role=status]').textContent();
-  check('the browser publishes H264', status.includes('H264'), status);
+  check('the browser publishes H.264', status.includes('H.264'), status);
   await wide(home, 'publish-390');
   down = true;
   await media.evaluate(() => window.restart());

@@ -1,5 +1,6 @@
 import { byId, copyRow, h, say } from '../parts/dom.js';
-import { fetchServer, fetchStreams, poll, Refusal } from '../parts/server.js';
+import { sentence } from '../parts/format.js';
+import { describeServer, fetchServer, fetchStreams, poll, Refusal } from '../parts/server.js';
 import { tokenForm } from '../parts/token.js';
 import { linkTo, lobby } from './lobby.js';
 import { cleanShow, type Mode, type OnAir, Presence, type Role, rolesOf, stepsOf } from './plan.js';
@@ -15,6 +16,8 @@ const main = byId('main');
 const POLL_MS = 1000;
 const SHORT: Readonly<Record<Role, string>> = { a: 'A', b: 'B', viewer: 'Viewer', 'viewer-b': 'Viewer of B' };
 
+const access = tokenForm(main);
+access.element.hidden = true;
 void askServer();
 if (as === 'all') stage(rolesOf(mode));
 else if (isRole(as)) stage([as]);
@@ -39,10 +42,9 @@ function lead(): HTMLElement {
 
 function stage(roles: readonly Role[]): void {
   const together = roles.length > 1;
-  const seats = roles.map((role) => new Seat(role, mode, show, together));
+  const seats = roles.map((role) => new Seat(role, mode, show, together, access.ask));
   const steps = h('ol', { className: 'steps' });
   const notice = h('div', { role: 'alert' });
-  const access = tokenForm(() => location.reload());
   main.append(
     h(
       'div',
@@ -50,7 +52,7 @@ function stage(roles: readonly Role[]): void {
       h('h1', {}, show),
       h('a', { href: `?mode=${mode}&show=${encodeURIComponent(show)}` }, 'Change part'),
       together && soundButton(seats),
-      h('div', { className: 'push' }, access),
+      h('div', { className: 'push' }, access.element),
     ),
     notice,
     h(
@@ -76,10 +78,10 @@ function stage(roles: readonly Role[]): void {
       );
     },
     (thrown) => {
-      const sentence =
-        thrown instanceof Refusal ? thrown.message : 'The server cannot be reached. Trying again.';
-      if (thrown instanceof Refusal && thrown.status === 401) access.open = true;
-      notice.replaceChildren(h('p', { className: 'notice bad' }, sentence));
+      const refused = thrown instanceof Refusal;
+      const text = refused ? sentence(thrown.message) : 'The server cannot be reached. Trying again.';
+      if (refused && thrown.status === 401) access.ask();
+      notice.replaceChildren(h('p', { className: 'notice bad' }, text));
     },
   );
   window.addEventListener('pagehide', () => {
@@ -126,11 +128,9 @@ function invitations(): HTMLElement {
 
 async function askServer(): Promise<void> {
   try {
-    const { version, mode: running, sdkAppId } = await fetchServer();
-    say(
-      byId('server'),
-      `${version} · ${running === 'dev' ? 'development' : 'serving'} · application ${sdkAppId}`,
-    );
+    const server = await fetchServer();
+    say(byId('server'), describeServer(server));
+    access.suit(server);
   } catch {
     // The polling says so already.
   }

@@ -25,7 +25,7 @@ describe('co-anchoring', () => {
     expect(done({ a: false, b: false })).toEqual([false, false, false, false, false]);
     expect(done(ONLY_A)).toEqual([true, true, false, false, false]);
     expect(done(BOTH)).toEqual([true, true, true, true, true]);
-    expect(stepsOf('mic', 'h', 's', BOTH)[2]?.code).toContain('trtc://h/push/s_b');
+    expect(stepsOf('mic', 'h', 's', BOTH)[2]?.code).toBe('pusher.start() // webrtc://h/live/s_b');
   });
 });
 

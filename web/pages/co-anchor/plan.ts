@@ -40,7 +40,7 @@ export function rolesOf(mode: Mode): readonly Role[] {
 /** The name of a role in a mode. */
 export function titleOf(role: Role, mode: Mode): string {
   if (role === 'a') return 'Anchor A';
-  if (role === 'b') return mode === 'mic' ? 'Viewer B, on the mic' : 'Anchor B';
+  if (role === 'b') return mode === 'mic' ? 'Viewer B' : 'Anchor B';
   if (mode === 'mic') return 'Audience';
   return role === 'viewer' ? "A's audience" : "B's audience";
 }
@@ -91,8 +91,8 @@ function mayWatch(role: Role, mode: Mode, side: Side, onAir: OnAir): boolean {
 /** The guide's steps with those that have happened. `host` and `show` complete the addresses in the code. */
 export function stepsOf(mode: Mode, host: string, show: string, onAir: OnAir): Step[] {
   const both = onAir.a && onAir.b;
-  const push = (side: Side): string => `pusher.start() // trtc://${host}/push/${streamOf(show, side)}`;
-  const play = (side: Side): string => `player.start() // trtc://${host}/play/${streamOf(show, side)}`;
+  const push = (side: Side): string => `pusher.start() // webrtc://${host}/live/${streamOf(show, side)}`;
+  const play = (side: Side): string => `player.start() // webrtc://${host}/live/${streamOf(show, side)}`;
   if (mode === 'mic') {
     return [
       { text: 'Anchor A publishes.', code: push('a'), done: onAir.a },

@@ -1,7 +1,8 @@
 import { LiveError, LivePusher } from 'stentor';
 import { h, say } from '../parts/dom.js';
+import { sentence } from '../parts/format.js';
 import { type TestCard, testCard } from '../parts/test-card.js';
-import { bearer, withToken } from '../parts/token.js';
+import { withToken } from '../parts/token.js';
 import { labelOf, type Mode, type OnAir, type Role, sideOf, streamOf, tilesFor, titleOf } from './plan.js';
 import { TileView } from './tile.js';
 
@@ -11,6 +12,7 @@ export class Seat {
   readonly #role: Role;
   readonly #mode: Mode;
   readonly #show: string;
+  readonly #refused: () => void;
   readonly #stage = h('div', { className: 'tiles' });
   readonly #wait = h('p', { className: 'wait' });
   readonly #state = h('span', { className: 'state small soft', role: 'status' });
@@ -22,7 +24,9 @@ export class Seat {
   #card: TestCard | undefined;
   #muted: boolean;
 
-  constructor(role: Role, mode: Mode, show: string, muted: boolean) {
+  /** @param refused runs when the server wants a token, or another one. */
+  constructor(role: Role, mode: Mode, show: string, muted: boolean, refused: () => void) {
+    this.#refused = refused;
     this.#role = role;
     this.#mode = mode;
     this.#show = show;
@@ -61,11 +65,9 @@ export class Seat {
     const side = sideOf(this.#role);
     if (!side) return;
     this.#trouble.hidden = true;
-    const token = bearer();
     const pusher = new LivePusher({
       url: withToken(`/whip/live/${encodeURIComponent(streamOf(this.#show, side))}`),
       maxBitrate: 1500,
-      ...(token && { token }),
     });
     this.#pusher = pusher;
     pusher.on('statechange', () => this.#render());
@@ -79,7 +81,8 @@ export class Seat {
       if (this.#pusher !== pusher) return;
       this.#leave();
       if (error.code === 'aborted') return;
-      say(this.#trouble, error.message);
+      if (error.code === 'unauthorized' || error.code === 'forbidden') this.#refused();
+      say(this.#trouble, sentence(error.message));
       this.#trouble.hidden = false;
     }
   }
@@ -131,7 +134,7 @@ export class Seat {
     for (const { side, own } of wanted) {
       const key = `${side}${own ? '!' : ''}`;
       if (this.#tiles.has(key)) continue;
-      const view = new TileView(labelOf(side, this.#mode));
+      const view = new TileView(labelOf(side, this.#mode), this.#refused);
       this.#tiles.set(key, view);
       if (own && camera) view.showOwn(camera, this.#card === undefined);
       else view.play(streamOf(this.#show, side), this.#muted);

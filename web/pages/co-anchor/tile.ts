@@ -1,7 +1,7 @@
 import { type LiveError, LivePlayer } from 'stentor';
 import { h, say } from '../parts/dom.js';
-import { milliseconds, size } from '../parts/format.js';
-import { bearer, withToken } from '../parts/token.js';
+import { milliseconds, sentence, size } from '../parts/format.js';
+import { withToken } from '../parts/token.js';
 
 /** One picture of a stage: a remote stream played over WebRTC, or one's own camera. */
 export class TileView {
@@ -11,7 +11,11 @@ export class TileView {
   readonly #sound = h('button', { type: 'button', className: 'sound tiny', hidden: true }, 'Tap for sound');
   #player: LivePlayer | undefined;
 
-  constructor(label: string) {
+  readonly #refused: () => void;
+
+  /** @param refused runs when the server wants a token, or another one. */
+  constructor(label: string, refused: () => void) {
+    this.#refused = refused;
     this.element = h(
       'div',
       { className: 'tile' },
@@ -32,19 +36,19 @@ export class TileView {
   }
 
   play(stream: string, muted: boolean): void {
-    const token = bearer();
     const player = new LivePlayer({
       url: withToken(`/whep/live/${encodeURIComponent(stream)}`),
       video: this.#video,
       muted,
       waitForStream: true,
-      ...(token && { token }),
     });
     this.#player = player;
     player.on('stats', ({ width, height, delay }) => {
       say(this.#how, size(width, height) + (delay === undefined ? '' : ` · ${milliseconds(delay)}`));
     });
-    player.on('reconnecting', ({ error }) => say(this.#how, error.message));
+    player.on('reconnecting', ({ error }) => {
+      say(this.#how, error.code === 'not-found' ? 'Gone. Waiting…' : 'Connecting again…');
+    });
     player.on('autoplay-failed', () => {
       this.#sound.hidden = false;
     });
@@ -52,7 +56,9 @@ export class TileView {
       this.#sound.hidden = true;
     });
     player.start().catch((error: LiveError) => {
-      if (error.code !== 'aborted') say(this.#how, error.message);
+      if (error.code === 'aborted') return;
+      if (error.code === 'unauthorized' || error.code === 'forbidden') this.#refused();
+      say(this.#how, sentence(error.message));
     });
   }
 

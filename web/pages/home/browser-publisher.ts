@@ -1,8 +1,8 @@
 import { type LiveError, LivePusher, type PusherStats, type PushSource, type VideoCodecName } from 'stentor';
 import { h, say } from '../parts/dom.js';
-import { bitrate, milliseconds, perSecond, size } from '../parts/format.js';
+import { bitrate, codec, milliseconds, perSecond, sentence, size } from '../parts/format.js';
 import { type TestCard, testCard } from '../parts/test-card.js';
-import { bearer, withToken } from '../parts/token.js';
+import { withToken } from '../parts/token.js';
 
 type Kind = 'camera' | 'screen' | 'card';
 
@@ -10,6 +10,7 @@ type Kind = 'camera' | 'screen' | 'card';
 export class BrowserPublisher {
   readonly element: HTMLElement;
   readonly #name: () => string;
+  readonly #refused: () => void;
   readonly #video = h('video', { muted: true, autoplay: true, playsInline: true });
   readonly #say = h('p', { className: 'say' }, 'Your picture appears here.');
   readonly #status = h('p', { className: 'small soft', role: 'status' });
@@ -26,8 +27,10 @@ export class BrowserPublisher {
   #pusher: LivePusher | undefined;
   #card: TestCard | undefined;
 
-  constructor(name: () => string) {
+  /** @param refused runs when the server wants a token, or another one. */
+  constructor(name: () => string, refused: () => void) {
     this.#name = name;
+    this.#refused = refused;
     this.#rate.value = '2500';
     for (const [kind, text] of KINDS) {
       const look = kind === 'camera' ? 'primary' : '';
@@ -53,18 +56,16 @@ export class BrowserPublisher {
   async #go(kind: Kind): Promise<void> {
     this.#end();
     const name = this.#name();
-    const token = bearer();
     const pusher = new LivePusher({
       url: withToken(`/whip/live/${encodeURIComponent(name)}`),
       codec: this.#codec.value as VideoCodecName,
       maxBitrate: Number(this.#rate.value),
-      ...(token && { token }),
     });
     this.#pusher = pusher;
     pusher.on('captured', ({ stream }) => this.#preview(stream));
     pusher.on('connected', () => say(this.#status, 'Live.'));
     pusher.on('stats', (stats) => this.#show(stats));
-    pusher.on('reconnecting', ({ error }) => say(this.#status, `${error.message} Trying again…`));
+    pusher.on('reconnecting', ({ error }) => say(this.#status, `${sentence(error.message)} Trying again…`));
     pusher.on('source-ended', () => this.#end());
     pusher.on('error', (error) => this.#fail(error));
     this.#watch.href = `#/live/${encodeURIComponent(name)}`;
@@ -101,8 +102,9 @@ export class BrowserPublisher {
 
   #fail(error: LiveError): void {
     this.#end();
-    say(this.#trouble, error.message);
+    say(this.#trouble, sentence(error.message));
     this.#trouble.hidden = false;
+    if (error.code === 'unauthorized' || error.code === 'forbidden') this.#refused();
   }
 
   #preview(stream: MediaStream | undefined): void {
@@ -113,7 +115,7 @@ export class BrowserPublisher {
 
   #show(stats: PusherStats): void {
     const parts = [
-      stats.videoCodec ?? 'sound only',
+      stats.videoCodec ? codec(stats.videoCodec) : 'sound only',
       size(stats.width, stats.height),
       perSecond(stats.fps),
       bitrate(stats.bitrate),

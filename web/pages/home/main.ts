@@ -1,5 +1,13 @@
 import { byId, h, say } from '../parts/dom.js';
-import { fetchServer, fetchStreams, poll, Refusal, type ServerFacts } from '../parts/server.js';
+import { sentence } from '../parts/format.js';
+import {
+  describeServer,
+  fetchServer,
+  fetchStreams,
+  poll,
+  Refusal,
+  type ServerFacts,
+} from '../parts/server.js';
 import { tokenForm } from '../parts/token.js';
 import { publishPanel } from './publish.js';
 import { StreamList } from './stream-list.js';
@@ -7,12 +15,13 @@ import { Watch } from './watch.js';
 
 /** The first page: what is live, one of them large when chosen (`#/app/stream`), and how to publish. */
 let server: ServerFacts | undefined;
-const access = tokenForm(() => location.reload());
+const access = tokenForm(byId('main'));
 const list = new StreamList(byId('streams'), byId('empty'));
-const watch = new Watch(byId('watch'), () => server);
+const watch = new Watch(byId('watch'), () => server, access.ask);
 
-byId('token').append(access);
-const renewPublish = publishPanel(byId('publish'), () => server);
+byId('token').append(access.element);
+access.element.hidden = true;
+const renewPublish = publishPanel(byId('publish'), () => server, access.ask);
 
 poll(2000, fetchStreams, showStreams, showTrouble);
 void askServer();
@@ -29,9 +38,9 @@ function showStreams(streams: Awaited<ReturnType<typeof fetchStreams>>): void {
 
 function showTrouble(thrown: unknown): void {
   const refused = thrown instanceof Refusal;
-  const sentence = refused ? thrown.message : 'The server cannot be reached. Trying again.';
-  if (refused && (thrown.status === 401 || thrown.status === 403)) access.open = true;
-  byId('notice').replaceChildren(h('p', { className: 'notice bad' }, sentence));
+  const text = refused ? sentence(thrown.message) : 'The server cannot be reached. Trying again.';
+  if (refused && (thrown.status === 401 || thrown.status === 403)) access.ask();
+  byId('notice').replaceChildren(h('p', { className: 'notice bad' }, text));
 }
 
 async function askServer(): Promise<void> {
@@ -40,9 +49,8 @@ async function askServer(): Promise<void> {
   } catch {
     return;
   }
-  const mode = server.mode === 'dev' ? 'development' : 'serving';
-  say(byId('server'), `${server.version} · ${mode} · application ${server.sdkAppId}`);
-  byId('token').hidden = server.mode === 'dev' && server.open;
+  say(byId('server'), describeServer(server));
+  access.suit(server);
   renewPublish();
   watch.renewAddresses();
 }

@@ -1,6 +1,6 @@
 import { type LiveError, LivePlayer } from 'stentor';
 import type { StreamFacts } from '../parts/server.js';
-import { bearer, withToken } from '../parts/token.js';
+import { withToken } from '../parts/token.js';
 
 /** What a card shows: a canvas that keeps its last picture, and why there is none. */
 export interface Picture {
@@ -54,16 +54,16 @@ export class Pictures {
   async #take(stream: StreamFacts, canvas: HTMLCanvasElement): Promise<string | undefined> {
     const path = `${encodeURIComponent(stream.app)}/${encodeURIComponent(stream.stream)}`;
     const url = withToken(stream.video?.bFrames === 'referenced' ? `/${path}.flv` : `/whep/${path}`);
-    const token = bearer();
     const signal = AbortSignal.timeout(TAKE_MS_MAX);
-    const player = new LivePlayer({ url, muted: true, signal, ...(token && { token }) });
+    const player = new LivePlayer({ url, muted: true, signal });
     try {
       await player.start();
       draw(player.video, canvas);
       return undefined;
     } catch (thrown) {
       const { status, message } = thrown as LiveError;
-      return status === undefined ? '' : message;
+      // That a token is needed is told once, at the top of the page.
+      return status === undefined || status === 401 ? '' : message;
     } finally {
       player.stop();
     }

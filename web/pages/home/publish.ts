@@ -6,13 +6,18 @@ import { BrowserPublisher } from './browser-publisher.js';
 
 /**
  * The three ways to publish: from this browser, OBS, ffmpeg.
+ * @param refused runs when the server wants a token, or another one.
  * @returns a function that writes the recipes anew, for when the server's facts have come.
  */
-export function publishPanel(place: HTMLElement, server: () => ServerFacts | undefined): () => void {
+export function publishPanel(
+  place: HTMLElement,
+  server: () => ServerFacts | undefined,
+  refused: () => void,
+): () => void {
   const name = h('input', { value: savedName(), maxLength: 64, spellcheck: false, autocapitalize: 'off' });
   name.pattern = '[A-Za-z0-9_.\\-]+';
   const body = h('div');
-  const browser = new BrowserPublisher(() => cleanName(name.value));
+  const browser = new BrowserPublisher(() => cleanName(name.value), refused);
   let way = 'browser';
   const show = (): void => {
     const stream = cleanName(name.value);
@@ -67,7 +72,7 @@ function obs(stream: string, server: ServerFacts | undefined): HTMLElement {
       'div',
       {},
       copyRow('Server', addressesOf('live', stream, server).whip),
-      (token() || !server?.open) && copyRow('Token', token() || 'your UserSig'),
+      server && !server.open && !token() && copyRow('Token', 'your UserSig'),
     ),
   );
   const advice = h(

@@ -1,5 +1,5 @@
 import { h, say } from '../parts/dom.js';
-import { bitrate, since, size } from '../parts/format.js';
+import { bitrate, codec, sentence, since, size } from '../parts/format.js';
 import type { StreamFacts } from '../parts/server.js';
 import { Pictures } from './pictures.js';
 
@@ -74,14 +74,7 @@ class Card {
     this.#picture = picture;
     picture.canvas.hidden = !picture.taken;
     const href = `#/${encodeURIComponent(stream.app)}/${encodeURIComponent(stream.stream)}`;
-    const shown = h(
-      'div',
-      { className: 'picture' },
-      this.#hint,
-      picture.canvas,
-      h('span', { className: 'live' }, 'LIVE'),
-      this.#viewers,
-    );
+    const shown = h('div', { className: 'picture' }, this.#hint, picture.canvas, this.#viewers);
     const about = h(
       'div',
       { className: 'about' },
@@ -98,8 +91,9 @@ class Card {
     const watching = viewers.webrtc + viewers.rtmp + viewers.flv + viewers.hls;
     say(this.#viewers, watching === 1 ? '1 viewer' : `${watching} viewers`);
     const parts = [
-      video && `${video.codec} ${size(video.width, video.height)}`,
-      audio?.codec,
+      video && codec(video.codec),
+      video?.width && size(video.width, video.height),
+      audio && codec(audio.codec),
       bitrate(stream.bitrate),
     ];
     say(this.#format, parts.filter(Boolean).join(' · '));
@@ -112,8 +106,8 @@ class Card {
     const { taken, refusal, canvas } = this.#picture;
     canvas.hidden = !taken;
     say(this.#hint, this.#stream.video ? (refusal === undefined ? '' : 'No preview') : 'Sound only');
-    const sentences = this.#stream.warnings.map((warning) => warning.message);
-    if (refusal && sentences.length === 0) sentences.push(refusal);
+    const sentences = this.#stream.warnings.map((warning) => sentence(warning.message));
+    if (refusal && sentences.length === 0) sentences.push(sentence(refusal));
     const before = [...this.#warnings.children].map((child) => child.textContent);
     if (before.join('\n') === sentences.join('\n')) return;
     this.#warnings.replaceChildren(...sentences.map((text) => h('p', { className: 'notice warn' }, text)));

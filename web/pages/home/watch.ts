@@ -1,10 +1,9 @@
 import { type LiveError, LivePlayer, type PlayerStats } from 'stentor';
 import { addressesOf } from '../parts/addresses.js';
 import { copyRow, h, say, tabs } from '../parts/dom.js';
-import { bitrate, milliseconds, perSecond, size } from '../parts/format.js';
+import { bitrate, codec, milliseconds, perSecond, sentence, size } from '../parts/format.js';
 import { Plot } from '../parts/plot.js';
 import type { ServerFacts, StreamFacts } from '../parts/server.js';
-import { bearer } from '../parts/token.js';
 import { keyOf, type StreamName } from './stream-list.js';
 
 type Door = 'whep' | 'flv' | 'hls';
@@ -13,16 +12,19 @@ type Door = 'whep' | 'flv' | 'hls';
 export class Watch {
   readonly #place: HTMLElement;
   readonly #server: () => ServerFacts | undefined;
+  readonly #refused: () => void;
   #view: View | undefined;
 
-  constructor(place: HTMLElement, server: () => ServerFacts | undefined) {
+  /** @param refused runs when the server wants a token, or another one. */
+  constructor(place: HTMLElement, server: () => ServerFacts | undefined, refused: () => void) {
     this.#place = place;
     this.#server = server;
+    this.#refused = refused;
   }
 
   choose(name: StreamName | undefined): void {
     this.#view?.close();
-    this.#view = name && new View(name, this.#server);
+    this.#view = name && new View(name, this.#server, this.#refused);
     this.#place.replaceChildren(...(this.#view ? [this.#view.element] : []));
   }
 
@@ -40,6 +42,7 @@ class View {
   readonly element: HTMLElement;
   readonly name: StreamName;
   readonly #server: () => ServerFacts | undefined;
+  readonly #refused: () => void;
   readonly #video = h('video', { controls: true, playsInline: true });
   readonly #say = h('p', { role: 'status' });
   readonly #notice = h('div', { className: 'say' }, this.#say);
@@ -56,9 +59,10 @@ class View {
   #player: LivePlayer | undefined;
   #viewers = '';
 
-  constructor(name: StreamName, server: () => ServerFacts | undefined) {
+  constructor(name: StreamName, server: () => ServerFacts | undefined, refused: () => void) {
     this.name = name;
     this.#server = server;
+    this.#refused = refused;
     for (const label of FIGURES) {
       const value = h('dd', {}, '–');
       this.#values.set(label, value);
@@ -79,7 +83,7 @@ class View {
   }
 
   update(stream: StreamFacts | undefined): void {
-    const sentences = stream?.warnings.map((warning) => warning.message) ?? [];
+    const sentences = stream?.warnings.map((warning) => sentence(warning.message)) ?? [];
     if ([...this.#warnings.children].map((child) => child.textContent).join('\n') !== sentences.join('\n')) {
       this.#warnings.replaceChildren(...sentences.map((text) => h('p', { className: 'notice warn' }, text)));
     }
@@ -94,7 +98,6 @@ class View {
     const rows: [string, string | undefined][] = [
       ['WHEP', found.whep],
       ['WebRTC', found.webrtc],
-      ['trtc', found.trtc],
       ['FLV', found.flv],
       ['HLS', found.hls],
       ['RTMP', found.rtmp],
@@ -134,12 +137,11 @@ class View {
     this.#delay.clear();
     this.#sound.hidden = true;
     this.#tell('Connecting…');
-    const token = bearer();
     const url = addressesOf(this.name.app, this.name.stream, this.#server())[this.#door];
-    const player = new LivePlayer({ url, video: this.#video, ...(token && { token }) });
+    const player = new LivePlayer({ url, video: this.#video, waitForStream: true });
     this.#player = player;
     player.on('firstframe', () => this.#tell(''));
-    player.on('reconnecting', ({ error }) => this.#tell(`${error.message} Trying again…`));
+    player.on('reconnecting', ({ error }) => this.#tell(this.#waiting(error)));
     player.on('stats', (stats) => this.#show(stats));
     player.on('autoplay-failed', ({ muted }) => {
       say(this.#sound, muted ? 'Tap for sound' : 'Tap to play');
@@ -150,9 +152,15 @@ class View {
     });
     player.start().catch((error: LiveError) => {
       if (this.#player !== player || error.code === 'aborted') return;
-      this.#tell(error.message);
+      this.#tell(sentence(error.message));
+      if (error.code === 'unauthorized' || error.code === 'forbidden') this.#refused();
       this.#other.hidden = this.#door !== 'whep' || error.code !== 'not-supported';
     });
+  }
+
+  #waiting(error: LiveError): string {
+    if (error.code !== 'not-found') return `${sentence(error.message)} Trying again…`;
+    return `${keyOf(this.name)} is not live now. It plays here as soon as somebody publishes it.`;
   }
 
   #tell(text: string): void {
@@ -164,7 +172,8 @@ class View {
   #show(stats: PlayerStats): void {
     this.#write('Picture', size(stats.width, stats.height));
     this.#write('Frame rate', perSecond(stats.fps));
-    this.#write('Codecs', [stats.videoCodec, stats.audioCodec].filter(Boolean).join(' + ') || '–');
+    const codecs = [stats.videoCodec, stats.audioCodec].flatMap((name) => (name ? [codec(name)] : []));
+    this.#write('Codecs', codecs.join(' + ') || '–');
     this.#write('Bitrate', bitrate(stats.bitrate));
     this.#write('Delay', milliseconds(stats.delay));
     this.#write('Jitter buffer', milliseconds(stats.jitterBufferDelay));

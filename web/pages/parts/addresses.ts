@@ -9,8 +9,6 @@ export interface Addresses {
   hls: string;
   rtmp: string | undefined;
   whip: string;
-  /** Only streams of the application name `live` have one. */
-  trtc: string | undefined;
 }
 
 export function addressesOf(app: string, stream: string, server: ServerFacts | undefined): Addresses {
@@ -24,7 +22,6 @@ export function addressesOf(app: string, stream: string, server: ServerFacts | u
     hls: withToken(`${origin}/${path}.m3u8`),
     rtmp: rtmp && withToken(`${rtmp}/${path}`),
     whip: withToken(`${origin}/whip/${path}`),
-    trtc: app === 'live' ? withToken(`trtc://${host}/play/${encodeURIComponent(stream)}`) : undefined,
   };
 }
 

@@ -10,8 +10,8 @@ export function milliseconds(ms: number | undefined): string {
   return ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms)} ms`;
 }
 
-export function size(width: number, height: number): string {
-  return width > 0 ? `${width}×${height}` : NONE;
+export function size(width: number | null, height: number | null): string {
+  return width && height ? `${width}×${height}` : NONE;
 }
 
 export function perSecond(fps: number): string {
@@ -27,4 +27,17 @@ export function since(time: string, nowMs: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** A codec's name as people write it. */
+export function codec(name: string): string {
+  return CODECS[name] ?? name;
+}
+
+/** The server's words as a sentence among others: with a capital letter and a full stop. */
+export function sentence(text: string): string {
+  const whole = text.trim();
+  const begun = whole.charAt(0).toUpperCase() + whole.slice(1);
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+}
+
+const CODECS: Readonly<Record<string, string>> = { H264: 'H.264', H265: 'H.265', opus: 'Opus' };
 const NONE = '–';

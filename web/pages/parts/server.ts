@@ -1,10 +1,10 @@
-import { bearer, withToken } from './token.js';
+import { withToken } from './token.js';
 
 /** `GET /v1/server`. */
 export interface ServerFacts {
   version: string;
   mode: 'dev' | 'serve';
-  sdkAppId: number;
+  sdkAppId: number | null;
   rtmpPort: number;
   rtmpUrl: string;
   open: boolean;
@@ -15,8 +15,15 @@ export interface StreamFacts {
   app: string;
   stream: string;
   publisher: { protocol: string; since: string };
-  video: { codec: string; width: number; height: number; frameRate: number; bFrames: string } | null;
-  audio: { codec: string; sampleRate: number; channels: number } | null;
+  /** The size is known once somebody has needed the stream as frames. */
+  video: {
+    codec: string;
+    width: number | null;
+    height: number | null;
+    frameRate: number;
+    bFrames: string;
+  } | null;
+  audio: { codec: string; sampleRate: number | null; channels: number | null } | null;
   /** Bits per second. */
   bitrate: number;
   viewers: { webrtc: number; rtmp: number; flv: number; hls: number };
@@ -31,6 +38,12 @@ export class Refusal extends Error {
     super(sentence);
     this.status = status;
   }
+}
+
+/** One line about the server, for the top of a page. */
+export function describeServer({ version, mode, sdkAppId }: ServerFacts): string {
+  const application = sdkAppId === null ? 'no application' : `application ${sdkAppId}`;
+  return `${version} · ${mode === 'dev' ? 'development' : 'serving'} · ${application}`;
 }
 
 export function fetchServer(): Promise<ServerFacts> {
@@ -76,11 +89,7 @@ export function poll<T>(
 }
 
 async function get<T>(path: string): Promise<T> {
-  const token = bearer();
-  const response = await fetch(withToken(path), {
-    headers: token ? { authorization: `Bearer ${token}` } : {},
-    signal: AbortSignal.timeout(ANSWER_MS_MAX),
-  });
+  const response = await fetch(withToken(path), { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
   if (response.ok) return (await response.json()) as T;
   const problem = (await response.json().catch(() => ({}))) as { detail?: string; title?: string };
   throw new Refusal(

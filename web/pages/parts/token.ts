@@ -1,54 +1,67 @@
 import { h } from './dom.js';
+import type { ServerFacts } from './server.js';
 
-/**
- * The token of this window: either a query (`sdkappid=…&userid=…&usersig=…`), which goes into every address, or a single word, which
- * goes into the Authorization header. It lives as long as the window does.
- */
+/** The query that carries this window's token (`usersig=…`, `sdkappid=…&userid=…&usersig=…`), or nothing. It lives as long as the window does. */
 export function token(): string {
   return sessionStorage.getItem(KEY) ?? '';
 }
 
-/** The token if it is one for the header. */
-export function bearer(): string | undefined {
-  const text = token();
-  return text && !isQuery(text) ? text : undefined;
-}
-
-/** The address with the token's query, if the token is one. */
+/** The address with the token's query, if there is a token. */
 export function withToken(address: string): string {
-  const text = token();
-  if (!isQuery(text)) return address;
-  return address + (address.includes('?') ? '&' : '?') + text;
+  const query = token();
+  return query ? address + (address.includes('?') ? '&' : '?') + query : address;
 }
 
-/** The form that asks for it. `changed` runs after it was stored. */
-export function tokenForm(changed: () => void): HTMLDetailsElement {
-  const input = h('input', {
-    name: 'token',
-    value: token(),
-    autocomplete: 'off',
-    spellcheck: false,
-    size: 32,
-  });
-  input.placeholder = 'sdkappid=…&userid=…&usersig=…';
+/** The place where a token is asked for: a disclosure, which becomes a card at the top of the page when the server wants a token. */
+export interface TokenForm {
+  element: HTMLElement;
+  /** The server wants a token, or another one. */
+  ask(): void;
+  /** Shows the form as far as such a server calls for it. */
+  suit(server: ServerFacts): void;
+}
+
+/** Makes the form. A token that is entered is stored, and the page is loaded anew with it. */
+export function tokenForm(main: HTMLElement): TokenForm {
+  const input = h('input', { name: 'token', value: token(), autocomplete: 'off', spellcheck: false });
+  input.placeholder = 'eJw1… or sdkappid=…&userid=…&usersig=…';
   const form = h(
     'form',
-    { className: 'card' },
-    h('label', {}, 'UserSig as a query, or a bearer token', input),
+    {},
+    h('label', {}, 'UserSig, alone or as a whole query', input),
     h('button', { type: 'submit', className: 'primary' }, 'Use'),
+    h(
+      'p',
+      { className: 'small soft' },
+      'Who runs this server gives you one. To make one: ',
+      h('code', {}, 'stentor token --app ID --key KEY --user NAME'),
+    ),
   );
-  const details = h('details', {}, h('summary', {}, 'Access token'), form);
+  const details = h('details', { className: 'access' }, h('summary', {}, 'Access token'), form);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    sessionStorage.setItem(KEY, input.value.trim().replace(/^\?/, ''));
-    details.open = false;
-    changed();
+    sessionStorage.setItem(KEY, queryOf(input.value));
+    location.reload();
   });
-  return details;
+  const ask = (): void => {
+    details.hidden = false;
+    if (details.open && details.parentElement === main) return;
+    details.open = true;
+    details.classList.add('card', 'asked');
+    main.prepend(details);
+    details.scrollIntoView({ block: 'nearest' });
+  };
+  const suit = (server: ServerFacts): void => {
+    if (!server.open && !token()) ask();
+    else details.hidden = server.open && !token() && !details.open;
+  };
+  return { element: details, ask, suit };
 }
 
-function isQuery(text: string): boolean {
-  return /(^|&)(usersig|auth_key|txSecret)=/.test(text);
+/** What was pasted, as a query: a UserSig alone names its application and user itself. */
+export function queryOf(pasted: string): string {
+  const text = pasted.trim().replace(/^[^?]*\?/, '');
+  return text === '' || text.includes('=') ? text : `usersig=${encodeURIComponent(text)}`;
 }
 
 const KEY = 'stentor-token';

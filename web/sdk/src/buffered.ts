@@ -12,6 +12,8 @@ export interface BufferedSource {
   /** Bytes received so far. */
   bytes(): number;
   codecs(): { video: string | undefined; audio: string | undefined };
+  /** Seconds behind the newest media that the server has, where that is more than what is buffered. */
+  behind?(): number | undefined;
   /** How long the buffer may go without growing before the stream counts as gone, milliseconds. */
   silenceMsMax: number;
 }
@@ -90,6 +92,8 @@ export class Buffered {
     const bytes = this.#source.bytes();
     const ms = now - this.#measuredAt;
     const codecs = this.#source.codecs();
+    const ahead = end === undefined ? undefined : Math.max(end - video.currentTime, 0);
+    const behind = this.#source.behind?.() ?? ahead;
     const stats: PlayerStats = {
       at: now,
       protocol: this.#source.protocol,
@@ -104,7 +108,7 @@ export class Buffered {
       packetsLost: 0,
       jitterBufferDelay: undefined,
       rtt: undefined,
-      delay: end === undefined ? undefined : Math.max(end - video.currentTime, 0) * 1000,
+      delay: behind === undefined ? undefined : behind * 1000,
       rate: this.#rate,
       videoCodec: codecs.video,
       audioCodec: codecs.audio,

@@ -2,6 +2,8 @@
 export interface DelayWindow {
   minCache: number;
   maxCache: number;
+  /** Below this it plays slower, also before the first stall: where media comes in large pieces, the buffer falls deep between two. */
+  floor?: number;
 }
 
 /** What the video element should do now. */
@@ -55,7 +57,7 @@ export class DelayControl {
    */
   step(nowMs: number, ahead: number): DelayStep {
     this.#relax(nowMs);
-    const { minCache, maxCache } = this.#window;
+    const { minCache, maxCache, floor = 0 } = this.#window;
     if (ahead > maxCache + JUMP_BEYOND_S) {
       this.#catchingUp = false;
       return { rate: 1, jumpTo: this.#target };
@@ -66,7 +68,7 @@ export class DelayControl {
       const over = ahead - this.#target;
       return { rate: 1 + Math.min(RATE_GAIN * over, RATE_OVER_MAX) };
     }
-    const refill = this.#target > minCache && ahead < this.#target / 2;
+    const refill = ahead < floor || (this.#target > minCache && ahead < this.#target / 2);
     return { rate: refill ? RATE_REFILL : 1 };
   }
 
@@ -80,7 +82,8 @@ export class DelayControl {
 
 function ordered(window: DelayWindow): DelayWindow {
   const minCache = clamp(window.minCache, CACHE_S_MIN, CACHE_S_MAX);
-  return { minCache, maxCache: clamp(window.maxCache, minCache, CACHE_S_MAX) };
+  const floor = clamp(window.floor ?? 0, 0, minCache);
+  return { minCache, maxCache: clamp(window.maxCache, minCache, CACHE_S_MAX), floor };
 }
 
 function clamp(value: number, low: number, high: number): number {

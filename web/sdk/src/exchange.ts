@@ -53,7 +53,12 @@ export async function exchange(
 export async function release(resource: string | undefined, token: string | undefined): Promise<void> {
   if (!resource) return;
   try {
-    await fetch(resource, { method: 'DELETE', headers: authorization(token), keepalive: true });
+    const answer = await fetch(resource, {
+      method: 'DELETE',
+      headers: authorization(token),
+      keepalive: true,
+    });
+    await answer.text();
   } catch {
     // Nobody is left to tell.
   }

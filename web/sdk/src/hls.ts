@@ -23,7 +23,13 @@ async function playByMediaSource(input: SessionInput): Promise<Session> {
   hls.loadSource(input.endpoint);
   input.startElement();
   const codecs = () => ({ video: codecName(seen.video), audio: codecName(seen.audio) });
-  const source = { protocol: 'hls' as const, bytes: () => seen.bytes, codecs, silenceMsMax: SILENCE_MS_MAX };
+  const source = {
+    protocol: 'hls' as const,
+    bytes: () => seen.bytes,
+    codecs,
+    behind: () => (hls.latency > 0 ? hls.latency : undefined),
+    silenceMsMax: SILENCE_MS_MAX,
+  };
   const buffered = new Buffered(input, source, lost.resolve);
   let wanted = input.window;
   hls.on(Hls.Events.LEVEL_UPDATED, (_event, { details }) => buffered.setWindow(widened(wanted, details)));
@@ -56,13 +62,16 @@ function follow(
 ): Seen {
   const seen: Seen = { bytes: 0, video: undefined, audio: undefined };
   let mended = false;
-  hls.on(Hls.Events.MANIFEST_PARSED, () => input.onConnected());
+  hls.on(Hls.Events.MANIFEST_PARSED, (_event, { levels }) => {
+    seen.video = levels[0]?.videoCodec ?? seen.video;
+    seen.audio = levels[0]?.audioCodec ?? seen.audio;
+    input.onConnected();
+  });
   hls.on(Hls.Events.FRAG_LOADED, (_event, loaded) => {
     seen.bytes += (loaded.part ?? loaded.frag).stats.loaded;
   });
-  hls.on(Hls.Events.BUFFER_CODECS, (_event, tracks) => {
-    const { video, audio, audiovideo } = tracks;
-    seen.video = video?.codec ?? audiovideo?.codec ?? seen.video;
+  hls.on(Hls.Events.BUFFER_CODECS, (_event, { video, audio }) => {
+    seen.video = video?.codec ?? seen.video;
     seen.audio = audio?.codec ?? seen.audio;
   });
   hls.on(Hls.Events.ERROR, (_event, problem) => {
@@ -115,17 +124,24 @@ function playNatively(input: SessionInput): Session {
 function widened(window: DelayWindow, details: LevelDetails): DelayWindow {
   const piece = details.partTarget > 0 ? details.partTarget : details.targetduration;
   const minCache = Math.max(window.minCache, piece * PIECES_MIN);
-  return { minCache, maxCache: Math.max(window.maxCache, minCache + piece * PIECES_MIN) };
+  const maxCache = Math.max(window.maxCache, minCache + piece * PIECES_MIN);
+  return { minCache, maxCache, floor: piece * PIECES_FLOOR };
 }
 
 function explain(problem: ErrorData, network: boolean): LiveError {
   const status = problem.response?.code ?? 0;
   if (status >= 400) {
-    const body = typeof problem.response?.text === 'string' ? problem.response.text : '';
+    const body = bodyOf(problem.networkDetails);
     return errorFromAnswer(status, body.startsWith('{') ? 'application/json' : null, body);
   }
   const text = problem.error?.message ?? problem.details;
   return network ? new LiveError('network', text) : new LiveError('decode', text, { retryable: true });
+}
+
+/** What the server said: the library keeps the request, but only the status line of its answer. */
+function bodyOf(request: unknown): string {
+  const asked = request instanceof XMLHttpRequest && request.responseType !== 'arraybuffer';
+  return asked ? request.responseText : '';
 }
 
 function configOf(token: string | undefined): Partial<HlsConfig> {
@@ -145,4 +161,5 @@ function configOf(token: string | undefined): Partial<HlsConfig> {
 }
 
 const PIECES_MIN = 1.5;
+const PIECES_FLOOR = 0.4;
 const SILENCE_MS_MAX = 12_000;

@@ -43,8 +43,7 @@ export async function connectPeer(input: PeerInput): Promise<Peer> {
   const close = (): void => {
     watched.stop();
     globalThis.removeEventListener('pagehide', leave);
-    connection.close();
-    void release(resource, input.token);
+    part(connection, resource, input.token);
     resource = undefined;
   };
   const watched = watch(connection, input);
@@ -65,6 +64,25 @@ export async function connectPeer(input: PeerInput): Promise<Peer> {
   }
   globalThis.addEventListener('pagehide', leave);
   return { connection, established: watched.established, close };
+}
+
+/**
+ * Ends both halves of a session: DELETE first, since a server that sees the media connection go has ended the session before the
+ * DELETE is there, and answers it with 404. A server that said goodbye itself is told nothing.
+ */
+function part(connection: RTCPeerConnection, resource: string | undefined, token: string | undefined): void {
+  const gone = connection.getTransceivers()[0]?.receiver.transport?.state === 'closed';
+  if (gone || !resource || connection.connectionState === 'closed') {
+    connection.close();
+    return;
+  }
+  for (const sender of connection.getSenders()) void sender.replaceTrack(null).catch(() => {});
+  const end = (): void => connection.close();
+  const timer = setTimeout(end, GOODBYE_MS_MAX);
+  void release(resource, token).then(() => {
+    clearTimeout(timer);
+    end();
+  });
 }
 
 interface Watch {
@@ -118,6 +136,7 @@ function watch(connection: RTCPeerConnection, input: PeerInput): Watch {
 
 const CONNECT_MS_MAX = 10_000;
 const GRACE_MS = 1500;
+const GOODBYE_MS_MAX = 1000;
 const LOST_SENTENCE = 'The connection to the server was lost.';
 const CONNECT_SENTENCE =
   'The server accepted, but no media connection came about. Is its UDP port reachable from here?';

@@ -60,6 +60,13 @@ describe('DelayControl', () => {
     expect(run(control, 0.2, 30, 500).ahead).toBeGreaterThan(0.5);
   });
 
+  test('plays slower below the floor, where there is one, until it is reached', () => {
+    const control = new DelayControl({ minCache: 3, maxCache: 6, floor: 1 });
+    expect(control.step(0, 0.2).rate).toBe(0.95);
+    expect(run(control, 0.2, 60).ahead).toBeCloseTo(1, 1);
+    expect(control.step(60_000, 1.1).rate).toBe(1);
+  });
+
   test('takes a window the wrong way round, and nonsense', () => {
     const control = new DelayControl({ minCache: 4, maxCache: 2 });
     expect(control.target).toBe(4);

@@ -15,7 +15,7 @@ use crate::{
     counters::Counters,
     door::{hls::Hls, rtmp, whip::Sessions},
     http,
-    hub::{self, Hub},
+    hub::{self, Hub, Protocol},
     media::Media,
     shard,
 };
@@ -130,6 +130,10 @@ impl Running {
     /// Takes nothing new, and waits until everybody has gone or the time is over; a second signal ends the wait.
     async fn drain(&self, mut again: tokio::signal::unix::Signal) {
         self.app.hub.drain();
+        // Nobody waits for the demo to end.
+        for stream in self.app.hub.list().iter().filter(|stream| stream.protocol == Protocol::Demo) {
+            stream.end(EndReason::Drained);
+        }
         tracing::info!(timeout = ?self.drain_timeout, "draining");
         let empty = async {
             while !self.app.hub.list().is_empty() || self.app.sessions.count() > 0 {
@@ -176,5 +180,6 @@ pub(super) fn log_to_stderr(level: &str) {
 
 /// The bounds of each stream's cache unless a configuration says otherwise.
 pub(super) fn cache() -> Limits {
-    Limits::default()
+    // As many groups of pictures as the span holds, so that HLS begins with several segments where key frames are close.
+    Limits { gops_max: 16, ..Limits::default() }
 }

@@ -4,15 +4,15 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
+    extract::{Request, State},
+    http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use live::stream::BFrames;
 use media::{Codec, Config, Kind};
 use serde_json::{Value, json};
 
-use super::fresh;
+use super::{Peer, admit, fresh};
 use crate::{
     app::App,
     hub::{DOORS, LiveStream},
@@ -42,7 +42,9 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
 }
 
 /// What this server is and where its doors are.
-pub async fn server(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub async fn server(State(app): State<Arc<App>>, request: Request) -> Response {
+    let headers = request.headers();
+    let here = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().is_loopback());
     let application = app.gate.default_application();
     let asked = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let host =
@@ -53,7 +55,7 @@ pub async fn server(State(app): State<Arc<App>>, headers: HeaderMap) -> Response
         "version": env!("CARGO_PKG_VERSION"),
         "mode": app.mode,
         "sdkAppId": application.map(|application| application.id),
-        "open": app.mode == "dev" || application.is_some_and(|application| application.open),
+        "open": (app.mode == "dev" && here) || application.is_some_and(|application| application.open),
         "rtmpPort": rtmp_port,
         "rtmpUrl": format!("rtmp://{host}:{rtmp_port}"),
         "mediaPort": app.addresses.media.port(),
@@ -62,9 +64,15 @@ pub async fn server(State(app): State<Arc<App>>, headers: HeaderMap) -> Response
     }))
 }
 
-/// The live streams.
-pub async fn streams(State(app): State<Arc<App>>) -> Response {
-    let streams: Vec<Value> = app.hub.list().iter().map(|stream| describe(stream)).collect();
+/// The live streams of the caller's application, for whoever may play them.
+pub async fn streams(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let identity = match admit(&app, &parts) {
+        Ok(identity) => identity,
+        Err(refusal) => return app.refuse_http(refusal),
+    };
+    let own = app.hub.list().into_iter().filter(|stream| stream.key.application == identity.application);
+    let streams: Vec<Value> = own.map(|stream| describe(&stream)).collect();
     answer(&json!({ "streams": streams }))
 }
 

@@ -24,15 +24,31 @@ fn published(start_ms: u32, moves_ms: &[i64]) -> Vec<Vec<Tag>> {
     seconds
 }
 
-/// The newest times of one track, as they were sent and as they came.
-#[derive(Clone, Copy)]
-struct Newest {
-    sent_ms: i64,
-    came_ms: i64,
+/// A frame's time as it was sent and as it came.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    sent_ms: u32,
+    came_ms: u32,
 }
 
-/// Publishes seconds with this start and these jumps between them, and checks every tag that a viewer gets.
-fn watch(start_ms: u32, moves_ms: &[i64]) {
+impl Times {
+    /// How much more time has passed since an earlier frame for those who watch than for the source.
+    fn drift_ms(self, earlier: Self) -> i64 {
+        let sent_ms = i64::from(self.sent_ms.wrapping_sub(earlier.sent_ms).cast_signed());
+        i64::from(self.came_ms) - i64::from(earlier.came_ms) - sent_ms
+    }
+}
+
+/// One track within one second of the source: across a jump the times that were sent say nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lane {
+    first: Option<Times>,
+    newest: Option<Times>,
+}
+
+/// Publishes seconds with this start and these jumps between them, and checks every tag that a viewer gets. Returns
+/// the times of all.
+fn watch(start_ms: u32, moves_ms: &[i64]) -> Vec<Times> {
     let server = Server::dev();
     let seconds = published(start_ms, moves_ms);
     let mut publisher = RtmpPublisher::connect(&server, "live/show");
@@ -40,31 +56,38 @@ fn watch(start_ms: u32, moves_ms: &[i64]) {
     publisher.send(&seconds[0][0]);
     let mut viewer = FlvViewer::open(&server, "live/show");
     assert!(viewer.frame().unwrap().flags.key);
-    let mut newest: [Option<Newest>; 2] = [None, None];
+    let mut all = Vec::new();
+    let mut newest: [Option<Times>; 2] = [None, None];
     for (second, tags) in seconds.iter().enumerate() {
-        // Sound is compared with the picture of its own second: across a jump the times that were sent say nothing.
-        let mut here: [Option<Newest>; 2] = [None, None];
+        let mut lanes = [Lane::default(), Lane::default()];
         for tag in tags.iter().skip(usize::from(second == 0)) {
             let unit = relay(&mut publisher, &mut viewer, tag);
+            let times = Times { sent_ms: tag.timestamp_ms, came_ms: unit.dts_ms };
             let (own, other) = if tag.kind == TagKind::Video { (0, 1) } else { (1, 0) };
-            let at = Newest { sent_ms: tag.timestamp_ms.into(), came_ms: unit.dts_ms.into() };
             if let Some(last) = newest[own] {
-                let step_ms = at.came_ms - last.came_ms;
+                let step_ms = i64::from(times.came_ms) - i64::from(last.came_ms);
                 assert!((0..=STEP_MS).contains(&step_ms), "second {second}: {:?} moved by {step_ms} ms", tag.kind);
             }
-            if let Some(other) = here[other] {
-                let sent_ms = i64::from((at.sent_ms as u32).wrapping_sub(other.sent_ms as u32).cast_signed());
-                let apart_ms = at.came_ms - other.came_ms - sent_ms;
+            let first = *lanes[own].first.get_or_insert(times);
+            let drift_ms = times.drift_ms(first);
+            assert!(drift_ms.abs() <= APART_MS, "second {second}: {:?} does not go on evenly: {drift_ms} ms", tag.kind);
+            if let Some(other) = lanes[other].newest {
+                let apart_ms = times.drift_ms(other);
                 assert!(apart_ms.abs() <= APART_MS, "second {second}: sound and picture are {apart_ms} ms off");
             }
-            (newest[own], here[own]) = (Some(at), Some(at));
+            (newest[own], lanes[own].newest) = (Some(times), Some(times));
+            all.push(times);
         }
     }
+    all
 }
 
 #[test]
 fn a_wrap_is_not_noticed() {
-    watch(u32::MAX - 1_500, &[0, 0, 0]);
+    let all = watch(u32::MAX - 1_500, &[0, 0, 0]);
+    let drifts = all.iter().map(|times| times.drift_ms(all[0]));
+    // Times are whole milliseconds on either side, of clocks that count otherwise.
+    assert!(drifts.clone().all(|drift_ms| drift_ms.abs() <= 2), "{:?}", drifts.collect::<Vec<_>>());
 }
 
 #[test]

@@ -33,7 +33,8 @@ fn without_a_token_nobody_is_let_in() {
     let answer = server.get("/live/show.flv");
     answer.problem(401);
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
-    assert_eq!(server.streams().len(), 0);
+    server.get("/v1/streams").problem(401);
+    assert_eq!(server.streams_for(&query(&sign::mint(APP, KEY, "ann", now_s(), 60))).len(), 0);
 }
 
 #[test]
@@ -42,7 +43,7 @@ fn a_token_is_taken_wherever_an_encoder_can_put_it() {
     let query = query(&sign::mint(APP, KEY, "ann", now_s(), 60));
     let in_key = RtmpPublisher::connect(&server, &format!("live/key?{query}"));
     let in_app = RtmpPublisher::connect_as(&server, &format!("live?{query}"), "app");
-    let names: Vec<_> = server.streams().iter().map(|stream| stream["stream"].clone()).collect();
+    let names: Vec<_> = server.streams_for(&query).iter().map(|stream| stream["stream"].clone()).collect();
     assert_eq!(names, ["app", "key"]);
     in_key.leave();
     in_app.leave();
@@ -68,7 +69,7 @@ fn a_token_that_is_no_good_is_told_why() {
         assert_eq!(answer.problem(401), said.description);
         assert_eq!(answer.json()["code"], code);
     }
-    assert_eq!(server.streams().len(), 0);
+    assert_eq!(server.streams_for(&query(&sign::mint(APP, KEY, "ann", now_s(), 60))).len(), 0);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! WHIP and WHEP: what is wrong with a request, and what its sender is told.
 
-use crate::rig::{Server, http::Answer};
+use std::io::Read as _;
+
+use crate::rig::{Asked, PATIENCE, Server, http::Answer};
 
 const PUBLISH: &[u8] = include_bytes!("../../../rtc/tests/data/chromium-publish.sdp");
 const SDP: (&str, &str) = ("Content-Type", "application/sdp");
@@ -47,6 +49,20 @@ fn an_offer_that_is_too_long_is_refused() {
         assert!(sentence.contains("65536 bytes"), "{sentence}");
     }
     assert_eq!(server.streams().len(), 0);
+}
+
+#[test]
+fn a_request_that_is_never_finished_does_not_hold_its_connection() {
+    let server = Server::dev();
+    let head = "POST /whip/live/show HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/sdp\r\n";
+    // Within the head, before the body, within the body.
+    let unfinished =
+        [head.to_owned(), format!("{head}Content-Length: 9\r\n\r\n"), format!("{head}Content-Length: 9\r\n\r\nv=0")];
+    for mut socket in unfinished.map(|text| Asked::unfinished(server.http, &text)) {
+        // The server may say why, and has to close.
+        let closed = socket.read_to_end(&mut Vec::new());
+        assert!(closed.is_ok(), "the server still waits after {PATIENCE:?}: {closed:?}");
+    }
 }
 
 #[test]
@@ -98,13 +114,19 @@ fn a_patch_with_an_old_tag_is_refused() {
 #[test]
 fn the_name_is_free_as_soon_as_delete_is_answered() {
     let server = Server::dev();
-    for _ in 0..20 {
-        let (session, _) = open(&server);
+    let (mut session, _) = open(&server);
+    for _ in 0..50 {
         let sentence = server.http("POST", "/whip/live/show", &[SDP], PUBLISH).problem(409);
         assert!(sentence.contains("already being published"), "{sentence}");
-        assert_eq!(server.http("DELETE", &session, &[], b"").status, 200);
+        // Both on one connection, so that nothing passes between the answer to one and the reading of the other.
+        let answers = Asked::pipelined(
+            server.http,
+            &[("DELETE", &session, &[], b""), ("POST", "/whip/live/show", &[SDP], PUBLISH)],
+        );
+        let [deleted, published] = answers.as_slice() else { panic!("{answers:?}") };
+        assert_eq!((deleted.status, published.status), (200, 201), "{}", published.text());
+        session = published.header("location").unwrap().to_owned();
     }
-    server.http("DELETE", &open(&server).0, &[], b"");
 }
 
 #[test]

@@ -51,6 +51,9 @@ impl Answer {
     }
 }
 
+/// Method, path, headers and body.
+pub type Request<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8]);
+
 /// A request that was sent, and whose answer has not been read.
 pub struct Asked {
     socket: TcpStream,
@@ -60,19 +63,42 @@ pub struct Asked {
 impl Asked {
     /// Sends a request. A server may answer and close before it has read all of the body.
     pub fn new(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Self {
-        let mut socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.set_write_timeout(Some(PATIENCE)).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+        let mut socket = connect(address);
+        let head = head_of(address, (method, path, headers, body), "close");
         socket.write_all(head.as_bytes()).unwrap();
         if let Err(error) = socket.write_all(body) {
             assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
         }
         Self { socket, bodiless: method == "HEAD" }
+    }
+
+    /// Sends the beginning of a request, and no more.
+    pub fn unfinished(address: SocketAddr, text: &str) -> TcpStream {
+        let mut socket = connect(address);
+        socket.write_all(text.as_bytes()).unwrap();
+        socket
+    }
+
+    /// Sends requests over one connection, all before the first is answered (RFC 9112 section 9.3.2), and reads their
+    /// answers.
+    pub fn pipelined(address: SocketAddr, requests: &[Request<'_>]) -> Vec<Answer> {
+        let mut socket = connect(address);
+        let mut all = Vec::new();
+        for request in requests {
+            all.extend(head_of(address, *request, "keep-alive").into_bytes());
+            all.extend(request.3);
+        }
+        socket.write_all(&all).unwrap();
+        let mut reader = BufReader::new(socket);
+        let mut answers = Vec::new();
+        for request in requests {
+            let (mut answer, framing) = read_head(&mut reader, request.0 == "HEAD");
+            let mut body = Body { reader, framing };
+            answer.body = body.rest();
+            reader = body.reader;
+            answers.push(answer);
+        }
+        answers
     }
 
     /// Whether nothing of an answer comes within this time.
@@ -86,40 +112,59 @@ impl Asked {
     /// The head of the answer, and its body to be read.
     pub fn head(self) -> (Answer, Body) {
         let mut reader = BufReader::new(self.socket);
-        let status_line = line(&mut reader);
-        let status = status_line.split(' ').nth(1).and_then(|word| word.parse().ok());
-        let status = status.unwrap_or_else(|| panic!("no HTTP status: {status_line:?}"));
-        let mut headers = Vec::new();
-        loop {
-            let text = line(&mut reader);
-            if text.is_empty() {
-                break;
-            }
-            let (name, value) = text.split_once(':').unwrap();
-            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-        }
-        let answer = Answer { status, headers, body: Vec::new() };
-        let framing = if self.bodiless || matches!(status, 204 | 304) {
-            Framing::Length(0)
-        } else if answer.header("transfer-encoding") == Some("chunked") {
-            Framing::Chunked
-        } else {
-            match answer.header("content-length") {
-                Some(length) => Framing::Length(length.parse().unwrap()),
-                None => Framing::UntilClosed,
-            }
-        };
+        let (answer, framing) = read_head(&mut reader, self.bodiless);
         (answer, Body { reader, framing })
     }
 
     /// The whole answer.
     pub fn answer(self) -> Answer {
         let (mut answer, mut body) = self.head();
-        while let Some(piece) = body.piece() {
-            answer.body.extend(piece);
-        }
+        answer.body = body.rest();
         answer
     }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_write_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+fn head_of(address: SocketAddr, (method, path, headers, body): Request<'_>, connection: &str) -> String {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: {connection}\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    head
+}
+
+fn read_head(reader: &mut BufReader<TcpStream>, bodiless: bool) -> (Answer, Framing) {
+    let status_line = line(reader);
+    let status = status_line.split(' ').nth(1).and_then(|word| word.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("no HTTP status: {status_line:?}"));
+    let mut headers = Vec::new();
+    loop {
+        let text = line(reader);
+        if text.is_empty() {
+            break;
+        }
+        let (name, value) = text.split_once(':').unwrap();
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let answer = Answer { status, headers, body: Vec::new() };
+    let framing = if bodiless || matches!(status, 204 | 304) {
+        Framing::Length(0)
+    } else if answer.header("transfer-encoding") == Some("chunked") {
+        Framing::Chunked
+    } else {
+        match answer.header("content-length") {
+            Some(length) => Framing::Length(length.parse().unwrap()),
+            None => Framing::UntilClosed,
+        }
+    };
+    (answer, framing)
 }
 
 /// The body of an answer as it comes.
@@ -135,6 +180,15 @@ enum Framing {
 }
 
 impl Body {
+    /// All that is left.
+    fn rest(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(piece) = self.piece() {
+            all.extend(piece);
+        }
+        all
+    }
+
     /// The next bytes; `None` at the end, which has to be as HTTP says.
     pub fn piece(&mut self) -> Option<Bytes> {
         let length = match &mut self.framing {

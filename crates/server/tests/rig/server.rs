@@ -99,7 +99,12 @@ impl Server {
 
     /// `/v1/streams`.
     pub fn streams(&self) -> Vec<Value> {
-        self.get("/v1/streams").json()["streams"].as_array().unwrap().clone()
+        self.streams_for("")
+    }
+
+    /// `/v1/streams` of somebody who shows a token in this query.
+    pub fn streams_for(&self, query: &str) -> Vec<Value> {
+        self.get(&format!("/v1/streams?{query}")).json()["streams"].as_array().unwrap().clone()
     }
 
     /// A series of `/metrics`, by the beginning of its line, over all its labels; 0 where there is none.
@@ -150,8 +155,7 @@ pub fn run(arguments: &[&str]) -> Finished {
     // The pipes are at their end once their threads have let go.
     let text = |gathered: Arc<Mutex<String>>| {
         until("all output is read", || (Arc::strong_count(&gathered) == 1).then_some(()));
-        let text = gathered.lock().unwrap().clone();
-        text
+        gathered.lock().unwrap().clone()
     };
     Finished { code: status.code(), out: text(out), err: text(err) }
 }

@@ -1,5 +1,7 @@
 //! Why a token was refused, in a sentence and in the original's number.
 
+use media::WallTime;
+
 /// Why a `UserSig` or a `PrivateMapKey` was refused.
 ///
 /// The fault is always the bearer's: every variant means that the request must be refused. [`SigError::code`] gives
@@ -8,7 +10,7 @@
 #[non_exhaustive]
 pub enum SigError {
     /// The token's time is over.
-    #[error("the token expired at {expired_at_s} (seconds since 1970); ask your signing server for a fresh one")]
+    #[error("the token expired at {}; ask your signing server for a fresh one", date(*.expired_at_s))]
     Expired {
         /// First second at which the token is no longer valid, in seconds since 1970.
         expired_at_s: u64,
@@ -52,11 +54,16 @@ pub enum SigError {
     #[error("the ticket is for another room than the one to be entered; note that 123 and \"123\" are two rooms")]
     WrongRoom,
     /// The ticket's own time is over.
-    #[error("the ticket for the room expired at {expired_at_s} (seconds since 1970)")]
+    #[error("the ticket for the room expired at {}; ask your signing server for a fresh one", date(*.expired_at_s))]
     TicketExpired {
         /// First second at which the ticket is no longer valid, in seconds since 1970.
         expired_at_s: u64,
     },
+}
+
+/// A time of a token as people read it.
+fn date(unix_s: u64) -> WallTime {
+    WallTime(i64::try_from(unix_s).unwrap_or(i64::MAX).saturating_mul(1_000_000))
 }
 
 impl SigError {
