@@ -1,10 +1,12 @@
 import { byId, copyRow, h, say } from '../parts/dom.js';
 import { sentence } from '../parts/format.js';
 import { describeServer, fetchServer, fetchStreams, poll, Refusal } from '../parts/server.js';
-import { tokenForm } from '../parts/token.js';
+import { adoptToken, tokenForm } from '../parts/token.js';
 import { linkTo, lobby } from './lobby.js';
 import { cleanShow, type Mode, type OnAir, Presence, type Role, rolesOf, stepsOf } from './plan.js';
 import { Seat } from './seat.js';
+
+adoptToken();
 
 /** The page of the co-anchoring demonstration. `?as=a|b|viewer|viewer-b|all&mode=mic|pk&show=name` names the part; without `as` it asks. */
 const query = new URLSearchParams(location.search);

@@ -8,10 +8,12 @@ import {
   Refusal,
   type ServerFacts,
 } from '../parts/server.js';
-import { tokenForm } from '../parts/token.js';
+import { adoptToken, tokenForm } from '../parts/token.js';
 import { publishPanel } from './publish.js';
 import { StreamList } from './stream-list.js';
 import { Watch } from './watch.js';
+
+adoptToken();
 
 /** The first page: what is live, one of them large when chosen (`#/app/stream`), and how to publish. */
 let server: ServerFacts | undefined;

@@ -12,6 +12,26 @@ export function withToken(address: string): string {
   return query ? address + (address.includes('?') ? '&' : '?') + query : address;
 }
 
+/**
+ * Takes a token that the page was opened with (`/?sdkappid=…&userid=…&usersig=…`, as `stentor dev --lan` prints it) and
+ * takes it out of the address bar, where it would be shared by accident. To be called before anything asks the server.
+ */
+export function adoptToken(): void {
+  const { token, rest } = tokenIn(location.search);
+  if (!token) return;
+  sessionStorage.setItem(KEY, token);
+  history.replaceState(null, '', location.pathname + rest + location.hash);
+}
+
+/** The part of an address's query that is a token, and the rest of it, with its `?` where there is any. */
+export function tokenIn(search: string): { token: string; rest: string } {
+  const pairs = search.replace(/^\?/, '').split('&').filter(Boolean);
+  const isToken = (pair: string): boolean => /^(sdkappid|userid|usersig)=/i.test(pair);
+  if (!pairs.some((pair) => /^usersig=./i.test(pair))) return { token: '', rest: search };
+  const rest = pairs.filter((pair) => !isToken(pair)).join('&');
+  return { token: pairs.filter(isToken).join('&'), rest: rest && `?${rest}` };
+}
+
 /** The place where a token is asked for: a disclosure, which becomes a card at the top of the page when the server wants a token. */
 export interface TokenForm {
   element: HTMLElement;
