@@ -200,10 +200,12 @@ impl LiveStream {
         self.frames().cursor(start)
     }
 
-    /// Waits until the tracks are known: both kinds, or one and no other within `SETTLE`. False when none came in time
-    /// or the stream ended.
+    /// Waits until the tracks are known. What a source of packets has is known from its offer, and all of it is waited
+    /// for; of a source of frames both kinds are, or one and no other within `SETTLE`. False when none came in time or
+    /// the stream ended.
     pub async fn settled(&self) -> bool {
         let deadline = tokio::time::Instant::now() + SETTLE_MAX;
+        let offered = if self.protocol.is_frames() { None } else { Some(self.packets().iter().count()) };
         let mut one_since: Option<tokio::time::Instant> = None;
         loop {
             let changed = self.changed.notified();
@@ -213,10 +215,10 @@ impl LiveStream {
                 return false;
             }
             let known = [Kind::Audio, Kind::Video].into_iter().filter(|kind| self.track(*kind).is_some()).count();
-            if known == 2 {
-                return true;
+            if known >= offered.unwrap_or(2) {
+                return known > 0;
             }
-            if known == 1 {
+            if known == 1 && offered.is_none() {
                 one_since.get_or_insert_with(tokio::time::Instant::now);
             }
             let until = one_since.map_or(deadline, |since| deadline.min(since + SETTLE));
@@ -291,5 +293,6 @@ impl Drop for Viewer {
 
 /// How long the second kind of track may come after the first.
 const SETTLE: Duration = Duration::from_millis(700);
-/// How long tracks are waited for at all: a browser asked for a key frame answers within a second or two.
-const SETTLE_MAX: Duration = Duration::from_secs(5);
+/// How long tracks are waited for at all: a browser asked for a key frame answers within a second or two, and begins to
+/// encode only when its connection stands.
+const SETTLE_MAX: Duration = Duration::from_secs(8);
