@@ -3,7 +3,7 @@
 
 mod session;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
@@ -29,6 +29,8 @@ use crate::{
 
 /// Bytes of an offer at most: a browser's is 3 to 8 KiB.
 const OFFER_BYTES_MAX: usize = 64 * 1024;
+/// An offer has to arrive within this.
+const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
@@ -187,8 +189,10 @@ fn expect_type(headers: &HeaderMap, expected: &'static str) -> Result<(), Refusa
 }
 
 async fn text(body: Body) -> Result<String, Refusal> {
-    let too_long = |_| Refusal::Malformed(format!("the body is longer than {OFFER_BYTES_MAX} bytes, or was cut short"));
-    let bytes = to_bytes(body, OFFER_BYTES_MAX).await.map_err(too_long)?;
+    let arrived = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, OFFER_BYTES_MAX)).await;
+    let late = || Refusal::Malformed(format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()));
+    let too_long = || Refusal::Malformed(format!("the body is longer than {OFFER_BYTES_MAX} bytes, or was cut short"));
+    let bytes = arrived.map_err(|_| late())?.map_err(|_| too_long())?;
     String::from_utf8(bytes.to_vec()).map_err(|_| Refusal::Malformed("the body is not UTF-8 text".into()))
 }
 
