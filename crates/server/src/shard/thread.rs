@@ -22,6 +22,9 @@ pub(super) fn run(mut socket: MediaSocket, commands: &Receiver<sfu::Command>, ev
         let now = Instant::now();
         let timeout = if more_commands { Duration::ZERO } else { until.saturating_duration_since(now).min(WAIT_MAX) };
         let waited = socket.wait(now, timeout, &mut |received| {
+            // A leg is handed over before its peer is answered, and the peer's first datagram must not overtake it: some
+            // peers (FFmpeg's WHIP muxer as the DTLS client) send theirs once. Who has hung up is seen below.
+            let _ = take_commands(&mut shard, commands);
             let input = Input::Datagram {
                 proto: inward(received.proto),
                 from: received.from,
