@@ -71,10 +71,25 @@ pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'sta
         let waker = socket.waker();
         let events = events.clone();
         let thread = std::thread::Builder::new().name(format!("media-{index}"));
-        let join = thread.spawn(move || thread::run(socket, &inbox, &|event| events(index, event)))?;
+        let join = thread.spawn(move || {
+            let _end_of_all = EndOfAll;
+            thread::run(socket, &inbox, &|event| events(index, event));
+        })?;
         threads.push(Thread { commands: Some(commands), waker, join: Some(join) });
     }
     Ok(Shards { local_addr, rtc, threads })
+}
+
+/// Ends the process when the thread that holds it panics: a server without media that looks alive is worse than one
+/// that its supervisor starts again, and whose players come back by themselves.
+struct EndOfAll;
+
+impl Drop for EndOfAll {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 impl Shards {
