@@ -8,10 +8,11 @@ use crate::{
     audio,
     auth::Gate,
     counters::Counters,
-    door::{hls::Hls, whip::Sessions},
+    door::{hls::Hls, whip},
     hub::Hub,
     media::Media,
     refusal::Refusal,
+    session,
 };
 
 /// How viewers of frames are written to.
@@ -51,8 +52,10 @@ pub struct App {
     pub media: Arc<Media>,
     /// AAC <-> Opus.
     pub audio: Arc<audio::Pool>,
-    /// WHIP and WHEP sessions.
-    pub sessions: Sessions,
+    /// Everybody who publishes or plays.
+    pub sessions: Arc<session::Registry>,
+    /// The legs of those who do it by WebRTC.
+    pub webrtc: whip::Sessions,
     /// HLS packagers.
     pub hls: Hls,
     /// Counts.

@@ -1,6 +1,6 @@
 //! Who may publish and play: applications, their keys, and the tokens signed with them.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use wire::sign;
 
@@ -29,7 +29,7 @@ pub struct Credentials<'a> {
     /// The host name that the request was made to, without port.
     pub host: Option<&'a str>,
     /// The address that it comes from.
-    pub peer: IpAddr,
+    pub peer: SocketAddr,
 }
 
 /// Who a request was found to be.
@@ -77,7 +77,7 @@ impl Gate {
             };
         let application = self.application(named, claims.as_ref().map(|claims| claims.sdk_app_id), credentials.host)?;
         let Some(token) = token else {
-            return if application.open || (self.loopback_open && credentials.peer.is_loopback()) {
+            return if application.open || (self.loopback_open && credentials.peer.ip().is_loopback()) {
                 Ok(Identity { application: application.id, user: query.get("userid").map(str::to_owned) })
             } else {
                 Err(Refusal::TokenMissing)
@@ -138,7 +138,7 @@ mod tests {
         peer: &str,
     ) -> Result<Identity, Refusal> {
         let query = Query::parse(query);
-        gate.admit(&Credentials { query: &query, bearer, host, peer: peer.parse().unwrap() })
+        gate.admit(&Credentials { query: &query, bearer, host, peer: SocketAddr::new(peer.parse().unwrap(), 9) })
     }
 
     fn sig(app: u32, key: &str, user: &str) -> String {

@@ -11,7 +11,10 @@ use live::name::StreamKey;
 use tokio::time::sleep_until;
 use wire::flv::{Demuxer, Tag, TagKind};
 
-use crate::{app::App, door::rtmp::Ingest, hub::Protocol};
+use crate::{
+    app::App,
+    door::{Door, rtmp::Ingest},
+};
 
 /// H.264 baseline and AAC with a burnt-in timecode; `demo/make-clip.sh` makes it.
 static CLIP: &[u8] = include_bytes!("../../../demo/demo.flv");
@@ -23,7 +26,7 @@ static CLIP: &[u8] = include_bytes!("../../../demo/demo.flv");
 pub async fn run(app: Arc<App>, key: StreamKey) -> anyhow::Result<()> {
     let tags = read()?;
     let span_ms = span_ms(&tags);
-    let mut ingest = Ingest::new(app.hub.publish(key, Protocol::Demo)?, app.counters.clone());
+    let mut ingest = Ingest::new(app.hub.publish(key, Door::Demo)?, app.counters.clone());
     let begin = Instant::now();
     let mut round: u32 = 0;
     loop {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(unreachable_pub, reason = "a binary exports nothing")]
 
+mod admission;
 mod app;
 mod audio;
 mod auth;
@@ -18,6 +19,7 @@ mod hub;
 mod media;
 mod query;
 mod refusal;
+mod session;
 mod shard;
 
 use std::process::ExitCode;

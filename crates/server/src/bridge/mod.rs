@@ -34,11 +34,11 @@ impl FramesWanted {
     /// # Errors
     /// Where the picture has no form as frames; the text names the codec.
     pub fn new(app: &Arc<App>, stream: &Arc<LiveStream>) -> Result<Self, Refusal> {
-        if let (false, Some(video)) = (stream.protocol.is_frames(), stream.packets().video) {
+        if let (false, Some(video)) = (stream.door.is_frames(), stream.packets().video) {
             Depacketiser::new(video.codec).map_err(|error| Refusal::CannotServe(error.to_string()))?;
         }
         let start = stream.frames_wanted.enter();
-        if start && !stream.protocol.is_frames() {
+        if start && !stream.door.is_frames() {
             app.counters.add("bridges_started", "to-frames");
             tokio::spawn(to_frames::run(app.clone(), stream.clone()));
         }
@@ -66,7 +66,7 @@ impl PacketsWanted {
     /// # Errors
     /// Where the stream cannot be carried by WebRTC, in words for its publisher.
     pub async fn new(app: &Arc<App>, stream: &Arc<LiveStream>) -> Result<Self, Refusal> {
-        if !stream.protocol.is_frames() {
+        if !stream.door.is_frames() {
             // Entered, so that leaving is the same for both; nothing is started.
             stream.packets_wanted.enter();
             return Ok(Self { stream: stream.clone(), tracks: stream.packets() });

@@ -149,7 +149,7 @@ impl<'a> Bridge<'a> {
 
     /// Viewers come back by themselves, and are told in words then.
     fn turn_viewers_away(&self) {
-        self.app.sessions.end_viewers(self.stream, EndReason::CodecChanged);
+        self.app.webrtc.end_viewers(self.stream, EndReason::CodecChanged);
     }
 }
 

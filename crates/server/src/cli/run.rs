@@ -13,9 +13,9 @@ use crate::{
     audio,
     auth::Gate,
     counters::Counters,
-    door::{hls::Hls, rtmp, whip::Sessions},
+    door::{Door, hls::Hls, rtmp, whip},
     http,
-    hub::{self, Hub, Protocol},
+    hub::{self, Hub},
     media::Media,
     shard,
 };
@@ -88,7 +88,8 @@ pub(super) async fn start(plan: Plan) -> Result<Running, Failure> {
         gate: plan.gate,
         media,
         audio,
-        sessions: Sessions::default(),
+        sessions: Arc::default(),
+        webrtc: whip::Sessions::default(),
         hls: Hls::new(plan.hls, plan.hls_idle_timeout),
         counters: counters.clone(),
         viewing: plan.viewing,
@@ -131,12 +132,12 @@ impl Running {
     async fn drain(&self, mut again: tokio::signal::unix::Signal) {
         self.app.hub.drain();
         // Nobody waits for the demo to end.
-        for stream in self.app.hub.list().iter().filter(|stream| stream.protocol == Protocol::Demo) {
+        for stream in self.app.hub.list().iter().filter(|stream| stream.door == Door::Demo) {
             stream.end(EndReason::Drained);
         }
         tracing::info!(timeout = ?self.drain_timeout, "draining");
         let empty = async {
-            while !self.app.hub.list().is_empty() || self.app.sessions.count() > 0 {
+            while !self.app.hub.list().is_empty() || self.app.webrtc.count() > 0 {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };

@@ -11,13 +11,16 @@ use bytes::Bytes;
 use live::stream::Headers;
 use media::Kind;
 
-use super::{Reader, stream_key};
+use super::{Door, Reader};
 use crate::{
+    admission::{Admitted, Wish, admit},
     app::App,
     bridge::FramesWanted,
-    http::{admit, fresh},
-    hub::{Door, Viewer},
+    http::{credentials, fresh},
+    hub::Viewer,
+    query::Query,
     refusal::Refusal,
+    session::{Action, Session},
 };
 
 /// Serves a viewer.
@@ -25,8 +28,10 @@ use crate::{
 /// # Errors
 /// Where the viewer may not, or nothing of that name is live.
 pub async fn play(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Result<Response, Refusal> {
-    let identity = admit(app, request)?;
-    let key = stream_key(identity.application, live, stream)?;
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let credentials = credentials(request, &query);
+    let wish = Wish { action: Action::Play, door: Door::Flv, app: live, stream, extension: ".flv", credentials };
+    let Admitted { key, session } = admit(app, wish).await?;
     let stream = app.hub.await_stream(&key).await?;
     let wanted = FramesWanted::new(app, &stream)?;
     if !stream.settled().await {
@@ -42,6 +47,7 @@ pub async fn play(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> 
         reader: Reader::new(stream.clone(), app.viewing),
         headers: Headers::default(),
         queue: VecDeque::from([header]),
+        session,
         _viewer: stream.watch(Door::Flv),
         _wanted: wanted,
     };
@@ -57,6 +63,7 @@ struct Viewing {
     reader: Reader,
     headers: Headers,
     queue: VecDeque<Bytes>,
+    session: Session,
     _viewer: Viewer,
     _wanted: FramesWanted,
 }
@@ -65,7 +72,10 @@ impl Viewing {
     /// The next bytes: shared with every other viewer of the stream.
     async fn next(&mut self) -> Option<Bytes> {
         while self.queue.is_empty() {
-            let entries = self.reader.next(&self.app).await.ok()?;
+            let entries = tokio::select! {
+                entries = self.reader.next(&self.app) => entries.ok()?,
+                () = self.session.stopped() => return None,
+            };
             for entry in entries {
                 if self.headers.needs(&entry) {
                     self.queue.push_back(entry.track.flv_header().clone());
@@ -73,6 +83,8 @@ impl Viewing {
                 self.queue.push_back(entry.flv().clone());
             }
         }
-        self.queue.pop_front()
+        let bytes = self.queue.pop_front();
+        self.session.count(bytes.as_ref().map_or(0, Bytes::len));
+        bytes
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod flv;
 pub mod hls;
+mod name;
 pub mod rtmp;
 pub mod whip;
 
@@ -11,6 +12,8 @@ use live::{
     name::{AppName, StreamKey, StreamName},
     stream::{Cursor, Entry, Read, Start},
 };
+
+pub use name::{Door, VIEWERS};
 
 use crate::{
     app::{App, Viewing},

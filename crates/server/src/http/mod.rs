@@ -5,7 +5,7 @@ mod pages;
 mod problem;
 mod rest;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -77,17 +77,23 @@ async fn by_extension(State(app): State<Arc<App>>, request: Request) -> Response
     served.unwrap_or_else(|refusal| app.refuse_http(refusal))
 }
 
-/// Finds out who makes a request.
+/// Finds out who makes a request that is about no stream.
 ///
 /// # Errors
 /// Where the gate refuses.
-pub fn admit(app: &App, request: &Parts) -> Result<Identity, Refusal> {
+pub fn identify(app: &App, request: &Parts) -> Result<Identity, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or_default());
+    app.gate.admit(&credentials(request, &query))
+}
+
+/// What a request shows. `query` is the one that counts: the URL's own, or that of the URL in a body.
+pub fn credentials<'a>(request: &'a Parts, query: &'a Query) -> Credentials<'a> {
     let text = |name: header::HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
     let bearer = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-    let peer = request.extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
-    app.gate.admit(&Credentials { query: &query, bearer, host, peer })
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    let peer = request.extensions.get::<Peer>().map_or(unknown, |peer| peer.0);
+    Credentials { query, bearer, host, peer }
 }
 
 /// A plain answer with a content type that is never cached.

@@ -12,12 +12,8 @@ use live::stream::BFrames;
 use media::{Codec, Config, Kind};
 use serde_json::{Value, json};
 
-use super::{Peer, admit, fresh};
-use crate::{
-    app::App,
-    hub::{DOORS, LiveStream},
-    refusal::B_FRAMES_ADVICE,
-};
+use super::{Peer, fresh, identify};
+use crate::{app::App, door::VIEWERS, hub::LiveStream, refusal::B_FRAMES_ADVICE};
 
 /// Whether new work is taken: 503 while the server drains.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
@@ -33,8 +29,8 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     let streams = app.hub.list();
     text.push_str(&format!("# TYPE stentor_streams gauge\nstentor_streams {}\n", streams.len()));
     text.push_str("# TYPE stentor_viewers gauge\n");
-    for (door, name) in DOORS {
-        let count: usize = streams.iter().map(|stream| stream.viewers(door)).sum();
+    for name in VIEWERS {
+        let count: usize = streams.iter().map(|stream| stream.viewers(name)).sum();
         text.push_str(&format!("stentor_viewers{{door=\"{name}\"}} {count}\n"));
     }
     text.push_str(&app.media.metrics());
@@ -67,7 +63,7 @@ pub async fn server(State(app): State<Arc<App>>, request: Request) -> Response {
 /// The live streams of the caller's application, for whoever may play them.
 pub async fn streams(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let identity = match admit(&app, &parts) {
+    let identity = match identify(&app, &parts) {
         Ok(identity) => identity,
         Err(refusal) => return app.refuse_http(refusal),
     };
@@ -106,11 +102,11 @@ fn describe(stream: &LiveStream) -> Value {
         BFrames::Referenced => "referenced",
     };
     let viewers: serde_json::Map<String, Value> =
-        DOORS.into_iter().map(|(door, name)| (name.to_owned(), stream.viewers(door).into())).collect();
+        VIEWERS.into_iter().map(|name| (name.to_owned(), stream.viewers(name).into())).collect();
     json!({
         "app": stream.key.app.to_string(),
         "stream": stream.key.stream.to_string(),
-        "publisher": { "protocol": stream.protocol.name(), "since": stream.since.to_string() },
+        "publisher": { "protocol": stream.door.name(), "since": stream.since.to_string() },
         "video": video_codec.map(|codec| json!({
             "codec": codec,
             "width": picture.map(|size| size.0),

@@ -20,9 +20,9 @@ use media::{Frame, TrackInfo};
 use tokio::sync::Notify;
 
 pub use demand::Demand;
-pub use stream::{DOORS, Door, LiveStream, PacketTrack, PacketTracks, Protocol, Viewer};
+pub use stream::{LiveStream, PacketTrack, PacketTracks, Viewer};
 
-use crate::{counters::Counters, refusal::Refusal};
+use crate::{counters::Counters, door::Door, refusal::Refusal};
 
 /// How streams are kept.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl Hub {
     ///
     /// # Errors
     /// Where the name is taken (and takeover is off), the server drains, or has as many streams as it may.
-    pub fn publish(self: &Arc<Self>, key: StreamKey, protocol: Protocol) -> Result<Publication, Refusal> {
+    pub fn publish(self: &Arc<Self>, key: StreamKey, door: Door) -> Result<Publication, Refusal> {
         if self.is_draining() {
             return Err(Refusal::Draining);
         }
@@ -79,11 +79,11 @@ impl Hub {
         } else if streams.len() >= self.settings.streams_max {
             return Err(Refusal::Full { what: "streams", limit: self.settings.streams_max });
         }
-        let stream = Arc::new(LiveStream::new(key.clone(), protocol, self.settings.cache.clone()));
+        let stream = Arc::new(LiveStream::new(key.clone(), door, self.settings.cache.clone()));
         streams.insert(key, stream.clone());
         drop(streams);
-        tracing::info!(stream = %stream.key, protocol = protocol.name(), "stream begins");
-        self.counters.add("streams_begun", protocol.name());
+        tracing::info!(stream = %stream.key, door = door.name(), "stream begins");
+        self.counters.add("streams_begun", door.name());
         self.arrived.notify_waiters();
         Ok(Publication { hub: self.clone(), stream })
     }

@@ -17,51 +17,7 @@ use sfu::TrackId;
 use tokio::sync::{Notify, watch};
 
 use super::Demand;
-use crate::clock::wall_now;
-
-/// How a stream comes in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// RTMP.
-    Rtmp,
-    /// WHIP.
-    Whip,
-    /// The built-in demo.
-    Demo,
-}
-
-impl Protocol {
-    /// The name in `/v1/streams`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rtmp => "rtmp",
-            Self::Whip => "whip",
-            Self::Demo => "demo",
-        }
-    }
-
-    /// Whether the source sends frames; otherwise it sends packets.
-    pub fn is_frames(self) -> bool {
-        self != Self::Whip
-    }
-}
-
-/// How a stream goes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// WHEP.
-    WebRtc,
-    /// RTMP.
-    Rtmp,
-    /// HTTP-FLV.
-    Flv,
-    /// HLS: counted by playlists asked for in the last seconds, not by connections.
-    Hls,
-}
-
-/// The doors, in the order of `/v1/streams`.
-pub const DOORS: [(Door, &str); 4] =
-    [(Door::WebRtc, "webrtc"), (Door::Rtmp, "rtmp"), (Door::Flv, "flv"), (Door::Hls, "hls")];
+use crate::{clock::wall_now, door::Door};
 
 /// A track of the packet path, where it lives and how it is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +52,7 @@ pub struct LiveStream {
     /// Its name.
     pub key: StreamKey,
     /// How it comes in.
-    pub protocol: Protocol,
+    pub door: Door,
     /// When it began.
     pub since: WallTime,
     /// Who needs frames of a source that sends packets.
@@ -111,15 +67,15 @@ pub struct LiveStream {
     packets: Mutex<PacketTracks>,
     ended: watch::Sender<Option<EndReason>>,
     last_media: Mutex<Instant>,
-    viewers: [AtomicUsize; DOORS.len()],
+    viewers: [AtomicUsize; Door::ALL.len()],
 }
 
 impl LiveStream {
     /// A stream without tracks.
-    pub fn new(key: StreamKey, protocol: Protocol, limits: Limits) -> Self {
+    pub fn new(key: StreamKey, door: Door, limits: Limits) -> Self {
         Self {
             key,
-            protocol,
+            door,
             since: wall_now(),
             frames_wanted: Demand::default(),
             packets_wanted: Demand::default(),
@@ -205,7 +161,7 @@ impl LiveStream {
     /// the stream ended.
     pub async fn settled(&self) -> bool {
         let deadline = tokio::time::Instant::now() + SETTLE_MAX;
-        let offered = if self.protocol.is_frames() { None } else { Some(self.packets().iter().count()) };
+        let offered = if self.door.is_frames() { None } else { Some(self.packets().iter().count()) };
         let mut one_since: Option<tokio::time::Instant> = None;
         loop {
             let changed = self.changed.notified();
@@ -270,9 +226,10 @@ impl LiveStream {
         Viewer { stream: self.clone(), door }
     }
 
-    /// Viewers at a door now.
-    pub fn viewers(&self, door: Door) -> usize {
-        self.viewers.get(door as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    /// Viewers now, of all doors that are counted under this name (`door::VIEWERS`).
+    pub fn viewers(&self, name: &str) -> usize {
+        let doors = Door::ALL.into_iter().filter(|door| door.viewers_name() == name);
+        doors.filter_map(|door| self.viewers.get(door as usize)).map(|count| count.load(Ordering::Relaxed)).sum()
     }
 }
 

@@ -1,6 +1,8 @@
 //! HLS: a packager for each stream that somebody plays, started by the first playlist asked for and ended when nobody
 //! has asked for a while. Segments are made once and shared.
 
+mod viewers;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,14 +21,19 @@ use live::{
 };
 use tokio::sync::Notify;
 
-use super::stream_key;
+use super::{Door, stream_key};
 use crate::{
+    admission::{Admitted, Wish, admit},
     app::App,
+    auth::Credentials,
     bridge::FramesWanted,
-    http::{admit, fresh},
-    hub::{Door, LiveStream},
+    http::{credentials, fresh},
+    hub::LiveStream,
+    query::Query,
     refusal::Refusal,
+    session::Action,
 };
+use viewers::Viewers;
 
 /// A first playlist waits so long for the first whole segment.
 const READY_TIMEOUT: Duration = Duration::from_secs(12);
@@ -50,6 +57,7 @@ struct Running {
     packager: Mutex<Packager>,
     changed: Notify,
     asked: Mutex<Instant>,
+    viewers: Viewers,
 }
 
 impl Hls {
@@ -64,6 +72,18 @@ impl Hls {
 
     fn find(&self, key: &StreamKey) -> Option<Arc<Running>> {
         self.lock().get(key).cloned()
+    }
+
+    /// The packager that the viewer of that number watches, if it is of the stream that the path names.
+    fn find_by_viewer(&self, live: &str, stream: &str, number: &str) -> Result<Option<Arc<Running>>, Refusal> {
+        let same = |key: &StreamKey| key.app.as_str() == live && key.stream.as_str() == stream;
+        let running: Vec<_> = self.lock().iter().filter(|(key, _)| same(key)).map(|(_, one)| one.clone()).collect();
+        for one in running {
+            if one.viewers.asked(number, 0)? {
+                return Ok(Some(one));
+            }
+        }
+        Ok(None)
     }
 
     /// The packager of a stream, started where it does not run.
@@ -83,6 +103,7 @@ impl Hls {
             packager: Mutex::new(Packager::new(self.config.clone())),
             changed: Notify::new(),
             asked: Mutex::new(Instant::now()),
+            viewers: Viewers::default(),
         });
         running.insert(stream.key.clone(), started.clone());
         drop(running);
@@ -124,7 +145,6 @@ impl Running {
 /// Feeds a packager until nobody asks any more.
 async fn package(app: Arc<App>, running: Arc<Running>, wanted: FramesWanted) {
     let stream = &running.stream;
-    let viewer = stream.watch(Door::Hls);
     let pump = async {
         let mut cursor = stream.cursor(Start::OldestKey);
         let mut entries = Vec::new();
@@ -144,6 +164,7 @@ async fn package(app: Arc<App>, running: Arc<Running>, wanted: FramesWanted) {
     };
     let unasked = async {
         while running.idle() < app.hls.idle_timeout {
+            running.viewers.forget_idle(app.hls.idle_timeout);
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
@@ -151,7 +172,7 @@ async fn package(app: Arc<App>, running: Arc<Running>, wanted: FramesWanted) {
         () = pump => true,
         () = unasked => false,
     };
-    drop((viewer, wanted));
+    drop(wanted);
     if ended {
         // Players that are behind still get the last segments, and are told that no more follow.
         running.packager().end();
@@ -170,7 +191,8 @@ async fn package(app: Arc<App>, running: Arc<Running>, wanted: FramesWanted) {
 /// # Errors
 /// Where the viewer may not, nothing of that name is live, or no segment came in time.
 pub async fn multivariant(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Result<Response, Refusal> {
-    let key = key_of(app, live, stream, request)?;
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let Admitted { key, session } = enter(app, live, stream, credentials(request, &query)).await?;
     let found = app.hub.await_stream(&key).await?;
     let running = app.hls.start(app, &found)?;
     running.touch();
@@ -180,10 +202,21 @@ pub async fn multivariant(app: &Arc<App>, live: &str, stream: &str, request: &Pa
             READY_TIMEOUT.as_secs()
         )));
     }
-    let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let uri = format!("{stream}/{MEDIA_PLAYLIST}{query}");
+    let id = session.known().id.clone();
+    let shown = request.uri.query().map(|query| format!("{query}&")).unwrap_or_default();
+    let uri = format!("{stream}/{MEDIA_PLAYLIST}?{shown}{}={id}", viewers::PARAMETER);
     let playlist = running.packager().multivariant(&uri).ok_or(Refusal::StreamUnknown(key.to_string()))?;
+    // Who only looks whether there is something is no viewer.
+    if request.method != Method::HEAD {
+        running.viewers.add(id, session, found.watch(Door::Hls))?;
+    }
     Ok(answer(request, PLAYLIST, Body::from(playlist)))
+}
+
+/// Lets a viewer of HLS in. All files of a stream are signed for as its multivariant playlist.
+async fn enter(app: &Arc<App>, live: &str, stream: &str, credentials: Credentials<'_>) -> Result<Admitted, Refusal> {
+    let wish = Wish { action: Action::Play, door: Door::Hls, app: live, stream, extension: ".m3u8", credentials };
+    admit(app, wish).await
 }
 
 /// Whether the last part of a path is a file of HLS.
@@ -196,18 +229,13 @@ pub fn is_file(name: &str) -> bool {
 /// # Errors
 /// Where the viewer may not, or there is no such file any more.
 pub async fn file(app: &Arc<App>, live: &str, stream: &str, name: &str, request: &Parts) -> Result<Response, Refusal> {
-    let key = key_of(app, live, stream, request)?;
-    let running = match (app.hls.find(&key), name == MEDIA_PLAYLIST) {
-        (Some(running), _) => running,
-        // A player that was paused asks for the media playlist first.
-        (None, true) => app.hls.start(app, &app.hub.find(&key)?)?,
-        (None, false) => return Err(Refusal::NotFound(name.chars().take(64).collect())),
-    };
+    let running = viewed(app, live, stream, name, request).await?;
     running.touch();
     if name == MEDIA_PLAYLIST {
         running.ready().await;
         let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let playlist = running.packager().playlist(&query).ok_or_else(|| Refusal::StreamUnknown(key.to_string()))?;
+        let ended = || Refusal::StreamUnknown(running.stream.key.to_string());
+        let playlist = running.packager().playlist(&query).ok_or_else(ended)?;
         return Ok(answer(request, PLAYLIST, Body::from(playlist)));
     }
     let bytes = match hls::file_name(name) {
@@ -216,12 +244,42 @@ pub async fn file(app: &Arc<App>, live: &str, stream: &str, name: &str, request:
         None => None,
     };
     let bytes = bytes.ok_or_else(|| Refusal::NotFound(name.chars().take(64).collect()))?;
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    running.viewers.asked(viewers::named(&query).unwrap_or_default(), bytes.len())?;
     Ok(answer(request, "video/mp4", Body::from(bytes)))
 }
 
-fn key_of(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Result<StreamKey, Refusal> {
-    let identity = admit(app, request)?;
-    stream_key(identity.application, live, stream)
+/// The packager that a viewer's file comes from. Viewers who are known by the number of their session are not asked
+/// again who they are; all others are, as at the multivariant playlist: those who were paused, or saw the server restart.
+async fn viewed(
+    app: &Arc<App>,
+    live: &str,
+    stream: &str,
+    name: &str,
+    request: &Parts,
+) -> Result<Arc<Running>, Refusal> {
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let credentials = credentials(request, &query);
+    let number = viewers::named(&query);
+    if let Some(number) = number
+        && let Some(running) = app.hls.find_by_viewer(live, stream, number)?
+    {
+        return Ok(running);
+    }
+    // Without a number, viewers from one address count as one.
+    let viewer = number.map_or_else(|| credentials.peer.ip().to_string(), str::to_owned);
+    let identity = app.gate.admit(&credentials)?;
+    let key = stream_key(identity.application, live, stream)?;
+    let running = match (app.hls.find(&key), name == MEDIA_PLAYLIST) {
+        (Some(running), _) => running,
+        (None, true) => app.hls.start(app, &app.hub.find(&key)?)?,
+        (None, false) => return Err(Refusal::NotFound(name.chars().take(64).collect())),
+    };
+    if !running.viewers.asked(&viewer, 0)? {
+        let Admitted { session, .. } = enter(app, live, stream, credentials).await?;
+        running.viewers.add(viewer, session, running.stream.watch(Door::Hls))?;
+    }
+    Ok(running)
 }
 
 fn answer(request: &Parts, content_type: &'static str, body: Body) -> Response {

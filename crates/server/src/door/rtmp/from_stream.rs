@@ -3,20 +3,23 @@
 use std::{mem, sync::Arc};
 
 use bytes::Bytes;
-use live::{name::StreamKey, stream::Headers};
+use live::stream::Headers;
 
 use super::{Closed, Connection, Next};
 use crate::{
+    admission::Admitted,
     app::App,
     bridge::FramesWanted,
-    door::{Over, Reader},
-    hub::{Door, LiveStream},
+    door::{Door, Over, Reader},
+    hub::LiveStream,
     refusal::Refusal,
+    session::Session,
 };
 use wire::rtmp::server::Event;
 
-pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, key: &StreamKey) -> Result<Closed, Closed> {
-    let found = match app.hub.await_stream(key).await {
+pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, admitted: Admitted) -> Result<Closed, Closed> {
+    let Admitted { key, session } = admitted;
+    let found = match app.hub.await_stream(&key).await {
         Ok(stream) => stream,
         Err(refusal) => return connection.refuse(app, &refusal).await,
     };
@@ -32,10 +35,15 @@ pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, key: &Strea
     connection.flush().await?;
     let _viewer = found.watch(Door::Rtmp);
     tracing::info!(peer = %connection.peer, stream = %key, "RTMP viewer");
-    play(connection, app, found).await
+    play(connection, app, found, &session).await
 }
 
-async fn play(connection: &mut Connection, app: &Arc<App>, stream: Arc<LiveStream>) -> Result<Closed, Closed> {
+async fn play(
+    connection: &mut Connection,
+    app: &Arc<App>,
+    stream: Arc<LiveStream>,
+    session: &Session,
+) -> Result<Closed, Closed> {
     let tracks: Vec<_> = [media::Kind::Video, media::Kind::Audio]
         .into_iter()
         .filter_map(|kind| stream.track(kind).map(|track| track.info.clone()))
@@ -61,6 +69,11 @@ async fn play(connection: &mut Connection, app: &Arc<App>, stream: Arc<LiveStrea
                 }
                 Err(Over::TooSlow) => return Ok(Closed::TooSlow),
             },
+            () = session.stopped() => {
+                connection.session.end_play("ended by an operator");
+                connection.farewell().await?;
+                return Ok(Closed::StreamOver);
+            }
             heard = connection.hear() => {
                 heard?;
                 while let Some(next) = connection.say().await? {
@@ -71,6 +84,7 @@ async fn play(connection: &mut Connection, app: &Arc<App>, stream: Arc<LiveStrea
             }
         }
         if !parts.is_empty() {
+            session.count(parts.iter().map(Bytes::len).sum());
             connection.write(&mem::take(&mut parts)).await?;
         }
     }

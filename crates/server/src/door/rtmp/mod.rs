@@ -4,13 +4,12 @@ mod from_stream;
 mod to_stream;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
-use live::name::StreamKey;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -23,12 +22,14 @@ use wire::rtmp::{
 
 pub use to_stream::Ingest;
 
-use super::stream_key;
 use crate::{
+    admission::{Admitted, Wish, admit},
     app::App,
-    auth::{Credentials, Identity},
+    auth::Credentials,
+    door::Door,
     query::Query,
     refusal::Refusal,
+    session::Action,
 };
 
 /// A peer that takes no bytes for so long is gone.
@@ -144,12 +145,12 @@ impl Connection {
     async fn until_known(&mut self, app: &Arc<App>) -> Result<Closed, Closed> {
         loop {
             match self.next().await? {
-                Next::Event(Event::Publish(request)) => match self.admit(app, &request) {
-                    Ok((key, _)) => return to_stream::run(self, app, key).await,
+                Next::Event(Event::Publish(request)) => match self.admit(app, &request, Action::Publish).await {
+                    Ok(admitted) => return to_stream::run(self, app, admitted).await,
                     Err(refusal) => return self.refuse(app, &refusal).await,
                 },
-                Next::Event(Event::Play(request)) => match self.admit(app, &request) {
-                    Ok((key, _)) => return from_stream::run(self, app, &key).await,
+                Next::Event(Event::Play(request)) => match self.admit(app, &request, Action::Play).await {
+                    Ok(admitted) => return from_stream::run(self, app, admitted).await,
                     Err(refusal) => return self.refuse(app, &refusal).await,
                 },
                 Next::Event(_) => {}
@@ -158,12 +159,11 @@ impl Connection {
         }
     }
 
-    fn admit(&self, app: &App, request: &Request) -> Result<(StreamKey, Identity), Refusal> {
+    async fn admit(&self, app: &Arc<App>, request: &Request, action: Action) -> Result<Admitted, Refusal> {
         let query = Query::parse(&request.query);
-        let host = host_of(&request.tc_url);
-        let peer: IpAddr = self.peer.ip();
-        let identity = app.gate.admit(&Credentials { query: &query, bearer: None, host, peer })?;
-        Ok((stream_key(identity.application, &request.app, &request.stream)?, identity))
+        let credentials = Credentials { query: &query, bearer: None, host: host_of(&request.tc_url), peer: self.peer };
+        let (live, stream) = (&request.app, &request.stream);
+        admit(app, Wish { action, door: Door::Rtmp, app: live, stream, extension: "", credentials }).await
     }
 
     /// Tells the peer why not, in RTMP's words, and closes.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use live::{clock::ArrivalClock, name::StreamKey, timeline::Timeline};
+use live::{clock::ArrivalClock, timeline::Timeline};
 use media::{Frame, Kind};
 use wire::{
     flv::{TagKind, Unit, UnpackError, Unpacked, Unpacker},
@@ -11,14 +11,12 @@ use wire::{
 
 use super::{Closed, Connection, Next};
 use crate::{
-    app::App,
-    clock::wall_now,
-    counters::Counters,
-    hub::{Protocol, Publication},
+    admission::Admitted, app::App, clock::wall_now, counters::Counters, door::Door, hub::Publication, session::Session,
 };
 
-pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, key: StreamKey) -> Result<Closed, Closed> {
-    let publication = match app.hub.publish(key, Protocol::Rtmp) {
+pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, admitted: Admitted) -> Result<Closed, Closed> {
+    let Admitted { key, session } = admitted;
+    let publication = match app.hub.publish(key, Door::Rtmp) {
         Ok(publication) => publication,
         Err(refusal) => return connection.refuse(app, &refusal).await,
     };
@@ -26,19 +24,20 @@ pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, key: Stream
     let mut ingest = Ingest::new(publication, app.counters.clone());
     let reason = loop {
         // What came with the request, or with the last read, is taken before more is read.
-        match take_what_came(connection, &mut ingest).await? {
+        match take_what_came(connection, &mut ingest, &session).await? {
             Came::All => {}
             Came::End => return Ok(Closed::Peer),
             Came::Unusable(reason) => break reason,
         }
         tokio::select! {
             reason = ingest.publication.stopped() => break reason.to_string(),
+            () = session.stopped() => break "ended by an operator".to_owned(),
             heard = connection.hear() => heard?,
         }
     };
     tracing::info!(stream = %ingest.publication.stream().key, reason, "RTMP publisher ended");
     // The name is free before its publisher is told, and so may come back at once.
-    drop(ingest);
+    drop((ingest, session));
     connection.session.stop_publish(&reason);
     connection.farewell().await?;
     Ok(Closed::StreamOver)
@@ -54,10 +53,11 @@ enum Came {
     Unusable(String),
 }
 
-async fn take_what_came(connection: &mut Connection, ingest: &mut Ingest) -> Result<Came, Closed> {
+async fn take_what_came(connection: &mut Connection, ingest: &mut Ingest, session: &Session) -> Result<Came, Closed> {
     while let Some(next) = connection.say().await? {
         match next {
             Next::Event(Event::Media(message)) => {
+                session.count(message.body.len());
                 let taken = ingest.take(Instant::now(), message.kind, message.timestamp_ms, &message.body);
                 if let Err(error) = taken {
                     return Ok(Came::Unusable(error.to_string()));

@@ -18,13 +18,16 @@ use sfu::Command;
 use session::Holds;
 pub use session::{Restarted, Sessions};
 
-use super::stream_key;
+use super::Door;
 use crate::{
+    admission::{Admitted, Wish, admit},
     app::App,
     bridge::PacketsWanted,
-    http::admit,
-    hub::{Door, PacketTrack, PacketTracks, Protocol},
+    http::credentials,
+    hub::{PacketTrack, PacketTracks},
+    query::Query,
     refusal::Refusal,
+    session::Action,
 };
 
 /// Bytes of an offer at most: a browser's is 3 to 8 KiB.
@@ -72,18 +75,18 @@ pub async fn patch(
 
 /// `DELETE` on a session: ends it. When it is answered, the name is free.
 pub async fn delete(State(app): State<Arc<App>>, Path((_, _, id)): Path<(String, String, String)>) -> Response {
-    match app.sessions.end(&id).await {
+    match app.webrtc.end(&id).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(refusal) => app.refuse_http(refusal),
     }
 }
 
 async fn take_publisher(app: &Arc<App>, live: &str, stream: &str, request: Request) -> Result<Response, Refusal> {
-    let (key, offer) = open(app, live, stream, request).await?;
+    let (Admitted { key, session }, offer) = open(app, live, stream, request, Action::Publish).await?;
     let (mut leg, answer) =
         Leg::answer(&app.media.rtc, &offer, Purpose::Publish, std::time::Instant::now()).map_err(offer_refused)?;
     // Only an offer that can be served takes the name, or takes it over.
-    let publication = app.hub.publish(key.clone(), Protocol::Whip)?;
+    let publication = app.hub.publish(key.clone(), Door::Whip)?;
     let shard = app.media.shard_of(&key);
     let track = |kind: Kind| {
         let codec = answer.codec(kind)?;
@@ -100,12 +103,12 @@ async fn take_publisher(app: &Arc<App>, live: &str, stream: &str, request: Reque
     for track in tracks.iter() {
         app.media.send(shard, Command::Bind { leg: id, kind: track.codec.kind(), track: track.id })?;
     }
-    let session = app.sessions.open(app, shard, id, events, Holds::Publication(publication))?;
-    Ok(created(app, "whip", (live, stream), &session, answer.sdp))
+    let opened = app.webrtc.open(app, session, (shard, id), events, Holds::Publication(publication))?;
+    Ok(created(app, "whip", (live, stream), &opened, answer.sdp))
 }
 
 async fn take_viewer(app: &Arc<App>, live: &str, stream: &str, request: Request) -> Result<Response, Refusal> {
-    let (key, offer) = open(app, live, stream, request).await?;
+    let (Admitted { key, session }, offer) = open(app, live, stream, request, Action::Play).await?;
     let found = app.hub.await_stream(&key).await?;
     let wanted = PacketsWanted::new(app, &found).await?;
     let tracks = wanted.tracks;
@@ -118,15 +121,15 @@ async fn take_viewer(app: &Arc<App>, live: &str, stream: &str, request: Request)
     for track in tracks.iter().filter(|track| answer.codec(track.codec.kind()).is_some()) {
         app.media.send(tracks.shard, Command::Subscribe { leg: id, track: track.id })?;
     }
-    let viewer = found.watch(Door::WebRtc);
-    let session = app.sessions.open(
+    let viewer = found.watch(Door::Whip);
+    let opened = app.webrtc.open(
         app,
-        tracks.shard,
-        id,
+        session,
+        (tracks.shard, id),
         events,
         Holds::Viewer { _wanted: wanted, _viewer: viewer, stream: found },
     )?;
-    Ok(created(app, "whep", (live, stream), &session, answer.sdp))
+    Ok(created(app, "whep", (live, stream), &opened, answer.sdp))
 }
 
 /// Who it is, the stream that is meant, and the offer.
@@ -135,19 +138,24 @@ async fn open(
     live: &str,
     stream: &str,
     request: Request,
-) -> Result<(live::name::StreamKey, String), Refusal> {
+    action: Action,
+) -> Result<(Admitted, String), Refusal> {
     let (parts, body) = request.into_parts();
     expect_type(&parts.headers, SDP)?;
-    let identity = admit(app, &parts)?;
-    let key = stream_key(identity.application, live, stream)?;
-    Ok((key, text(body).await?))
+    // Whoever may not is told before the body is waited for; whoever may is asked about only with a whole offer.
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let credentials = credentials(&parts, &query);
+    app.gate.admit(&credentials)?;
+    let offer = text(body).await?;
+    let wish = Wish { action, door: Door::Whip, app: live, stream, extension: "", credentials };
+    Ok((admit(app, wish).await?, offer))
 }
 
 async fn change(app: &Arc<App>, id: &str, request: Request) -> Result<Response, Refusal> {
     expect_type(request.headers(), FRAGMENT)?;
     let tag = request.headers().get(header::IF_MATCH).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
     let fragment = text(request.into_body()).await?;
-    match app.sessions.change(app, id, tag.as_deref(), fragment).await? {
+    match app.webrtc.change(app, id, tag.as_deref(), fragment).await? {
         None => Ok(StatusCode::NO_CONTENT.into_response()),
         Some(Restarted { fragment, tag }) => {
             let headers = [(header::CONTENT_TYPE, FRAGMENT.to_owned()), (header::ETAG, tag)];

@@ -16,6 +16,7 @@ use crate::{
     bridge::PacketsWanted,
     hub::{LiveStream, Publication, Viewer},
     refusal::Refusal,
+    session::Session,
 };
 
 /// Sessions at most, over both doors.
@@ -65,7 +66,7 @@ pub enum Holds {
 /// A session that was opened.
 #[derive(Clone, Debug)]
 pub struct Opened {
-    /// Its number in URLs: 128 random bits.
+    /// Its number in URLs.
     pub id: String,
     /// The entity tag of its ICE session.
     pub tag: String,
@@ -88,12 +89,12 @@ impl Sessions {
     pub fn open(
         &self,
         app: &Arc<App>,
-        shard: usize,
-        leg: LegId,
+        session: Session,
+        (shard, leg): (usize, LegId),
         events: mpsc::Receiver<Event>,
         holds: Holds,
     ) -> Result<Opened, Refusal> {
-        let opened = Opened { id: format!("{:032x}", rand::random::<u128>()), tag: new_tag() };
+        let opened = Opened { id: session.known().id.clone(), tag: new_tag() };
         let (orders, inbox) = mpsc::channel(8);
         let watches = match &holds {
             Holds::Publication(_) => None,
@@ -107,7 +108,7 @@ impl Sessions {
         }
         sessions.insert(opened.id.clone(), Known { orders, tag: opened.tag.clone(), watches });
         drop(sessions);
-        let task = Task { app: app.clone(), id: opened.id.clone(), shard, leg, restart: None };
+        let task = Task { app: app.clone(), session, shard, leg, restart: None };
         tokio::spawn(task.run(inbox, events, holds));
         Ok(opened)
     }
@@ -189,7 +190,7 @@ fn new_tag() -> String {
 
 struct Task {
     app: Arc<App>,
-    id: String,
+    session: Session,
     shard: usize,
     leg: LegId,
     restart: Option<oneshot::Sender<Result<String, String>>>,
@@ -221,9 +222,10 @@ impl Task {
                     Some(_) => {}
                 },
                 _ = stream.over() => break "stream-over",
+                () = self.session.stopped() => break "asked",
             }
         };
-        self.app.sessions.lock().remove(&self.id);
+        self.app.webrtc.lock().remove(&self.session.known().id);
         self.app.media.forget_leg(self.leg);
         self.app.media.tell(self.shard, Command::RemoveLeg { id: self.leg });
         if publishes {

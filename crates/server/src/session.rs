@@ -1,0 +1,206 @@
+//! Everybody who publishes or plays now, at whatever door: what operators list, look at and end.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use ::media::WallTime;
+use live::name::StreamKey;
+use tokio::sync::watch;
+
+use crate::{clock::wall_now, door::Door, refusal::Refusal};
+
+/// Sessions at most, over all doors.
+const SESSIONS_MAX: usize = 65_536;
+
+/// What somebody wants with a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// To be its source.
+    Publish,
+    /// To watch or hear it.
+    Play,
+}
+
+impl Action {
+    /// The name in `/v1/sessions`, in webhooks and in sentences.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Play => "play",
+        }
+    }
+}
+
+/// The sessions of a server.
+#[derive(Debug, Default)]
+pub struct Registry(Mutex<HashMap<String, Arc<Known>>>);
+
+/// What is known of a session.
+#[derive(Debug)]
+pub struct Known {
+    /// 128 random bits in hexadecimal: whoever knows them may change the session (`Location` of WHIP and WHEP), so only
+    /// operators see them of others.
+    pub id: String,
+    /// To publish or to play.
+    pub action: Action,
+    /// How it came in.
+    pub door: Door,
+    /// The stream.
+    pub key: StreamKey,
+    /// The user, where a token named one.
+    pub user: Option<String>,
+    /// Where from.
+    pub peer: SocketAddr,
+    /// Since when.
+    pub since: WallTime,
+    /// Media bytes since then: received of a publisher, sent to a viewer. WebRTC does not count here.
+    bytes: AtomicU64,
+    stop: watch::Sender<bool>,
+}
+
+/// Who opens a session.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// To publish or to play.
+    pub action: Action,
+    /// How it came in.
+    pub door: Door,
+    /// The stream.
+    pub key: StreamKey,
+    /// The user, where a token named one.
+    pub user: Option<String>,
+    /// Where from.
+    pub peer: SocketAddr,
+}
+
+impl Registry {
+    /// Opens a session, which lasts until the guard is dropped.
+    ///
+    /// # Errors
+    /// Where there are as many as there may be.
+    pub fn open(self: &Arc<Self>, opening: Opening) -> Result<Session, Refusal> {
+        let Opening { action, door, key, user, peer } = opening;
+        let known = Arc::new(Known {
+            id: format!("{:032x}", rand::random::<u128>()),
+            action,
+            door,
+            key,
+            user,
+            peer,
+            since: wall_now(),
+            bytes: AtomicU64::new(0),
+            stop: watch::Sender::new(false),
+        });
+        let mut sessions = self.lock();
+        if sessions.len() >= SESSIONS_MAX {
+            return Err(Refusal::Full { what: "sessions", limit: SESSIONS_MAX });
+        }
+        sessions.insert(known.id.clone(), known.clone());
+        Ok(Session { registry: self.clone(), known })
+    }
+
+    /// All sessions, the oldest first.
+    pub fn list(&self) -> Vec<Arc<Known>> {
+        let mut all: Vec<_> = self.lock().values().cloned().collect();
+        all.sort_by(|a, b| a.since.cmp(&b.since).then_with(|| a.id.cmp(&b.id)));
+        all
+    }
+
+    /// One session.
+    pub fn find(&self, id: &str) -> Option<Arc<Known>> {
+        self.lock().get(id).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Known>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Asks the session's door to end it.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Whether it was asked to end.
+    pub fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Media bytes so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// A session's own end of itself. Dropping it ends the session.
+#[derive(Debug)]
+pub struct Session {
+    registry: Arc<Registry>,
+    known: Arc<Known>,
+}
+
+impl Session {
+    /// What is known of it.
+    pub fn known(&self) -> &Arc<Known> {
+        &self.known
+    }
+
+    /// Adds media bytes.
+    pub fn count(&self, bytes: usize) {
+        self.known.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Returns when an operator ended the session.
+    pub async fn stopped(&self) {
+        let mut stop = self.known.stop.subscribe();
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.known.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening() -> Opening {
+        Opening {
+            action: Action::Play,
+            door: Door::Flv,
+            key: crate::door::stream_key(1, "live", "show").unwrap(),
+            user: None,
+            peer: "127.0.0.1:9".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_session_is_listed_until_its_guard_is_dropped() {
+        let registry = Arc::new(Registry::default());
+        let session = registry.open(opening()).unwrap();
+        session.count(7);
+        assert_eq!(registry.list().len(), 1);
+        assert_eq!(registry.find(&session.known().id).unwrap().bytes(), 7);
+        drop(session);
+        assert!(registry.list().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_operator_ends_a_session() {
+        let registry = Arc::new(Registry::default());
+        let session = registry.open(opening()).unwrap();
+        registry.find(&session.known().id).unwrap().stop();
+        session.stopped().await;
+        assert!(session.known().is_stopped());
+    }
+}
