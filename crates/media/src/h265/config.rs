@@ -42,7 +42,7 @@ pub struct Config {
 }
 
 /// Parameter sets of all kinds in a track, at most: 16 video and 16 sequence ones and half of the 64 picture ones.
-pub const SETS_MAX: usize = 64;
+const SETS_MAX: usize = 64;
 /// Bytes of the record before its arrays.
 const HEAD_BYTES: usize = 23;
 /// Where in the record the length size is.

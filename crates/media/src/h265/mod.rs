@@ -6,6 +6,8 @@ mod sps;
 pub use config::{Config, ConfigError};
 pub use sps::{Sps, SpsError};
 
+use crate::{bits::BitReader, h264::unescape};
+
 /// `nal_unit_type` of ITU-T H.265 table 7-1, where the server cares.
 pub mod nal {
     /// The first of the types at which a decoder may start (BLA_W_LP); the last is `IRAP_LAST`.
@@ -56,6 +58,21 @@ pub fn is_discardable(unit: &[u8], highest: u8) -> bool {
     let kind = nal_type(unit);
     kind <= NON_REFERENCE_LAST && kind.is_multiple_of(2) && sub_layer >= highest
 }
+
+/// The number that slices and other sets refer to a parameter set by. `None` where it cannot be read.
+pub fn set_id(set: &[u8]) -> Option<u32> {
+    let head = unescape(set.get(2..set.len().min(SET_HEAD_BYTES))?);
+    let mut bits = BitReader::new(&head);
+    match nal_type(set) {
+        nal::VPS => bits.bits(4),
+        nal::SPS => Sps::parse(set).ok().map(|sps| sps.id),
+        nal::PPS => bits.ue(),
+        _ => None,
+    }
+}
+
+/// Bytes of a video or picture parameter set in which its number is.
+const SET_HEAD_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,8 @@ pub enum SpsError {
 /// What a server must know of a sequence parameter set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sps {
+    /// `sps_seq_parameter_set_id`.
+    pub id: u32,
     /// `general_profile_space`, `general_tier_flag` and `general_profile_idc` in one byte, as they are on the wire.
     pub profile: u8,
     /// `general_profile_compatibility_flag`, the first in the highest bit.
@@ -80,7 +82,7 @@ fn read(bits: &mut BitReader<'_>) -> Option<Sps> {
     }
     let level_idc = bits.bits(8)? as u8;
     skip_sub_layers(bits, highest_sub_layer)?;
-    bits.ue()?; // sps_seq_parameter_set_id
+    let id = bits.ue()?;
     let chroma_format = bits.ue()?;
     if chroma_format == 3 {
         bits.bit()?;
@@ -98,6 +100,7 @@ fn read(bits: &mut BitReader<'_>) -> Option<Sps> {
         bits.ue()?; // sps_max_latency_increase_plus1
     }
     Some(Sps {
+        id,
         profile,
         compatibility,
         constraints,

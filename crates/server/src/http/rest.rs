@@ -91,10 +91,7 @@ fn describe(stream: &LiveStream) -> Value {
     let codec = |known: Option<Codec>, packet: Option<Codec>| known.or(packet).map(Codec::name);
     let video_codec = codec(video.as_ref().map(|info| info.codec), packets.video.map(|track| track.codec));
     let audio_codec = codec(audio.as_ref().map(|info| info.codec), packets.audio.map(|track| track.codec));
-    let picture = video.as_ref().and_then(|info| match &info.config {
-        Config::H264(config) => Some((config.picture.width, config.picture.height)),
-        _ => None,
-    });
+    let picture = video.as_ref().and_then(media::TrackInfo::picture_size);
     let sound = audio.as_ref().map(|info| match &info.config {
         Config::Aac(config) => (config.sample_rate_hz, config.channels),
         Config::Opus(config) => (info.clock_rate_hz, config.channels),

@@ -153,13 +153,14 @@ impl Ingest {
         let at = self.timeline.map(now, kind, unit.dts_ms, unit.composition_ms, rate_hz);
         let wall = self.clock.wall(wall_now(), at.dts.as_micros(rate_hz))
             + (at.pts.as_micros(rate_hz) - at.dts.as_micros(rate_hz));
+        let later = i64::from(unit.offset_ns) * i64::from(rate_hz) / 1_000_000_000;
         let mut flags = unit.flags;
         flags.discontinuity |= at.discontinuity;
         self.publication.push(Frame {
             codec: unit.codec,
             flags,
             dts: at.dts,
-            pts: at.pts,
+            pts: at.pts + later,
             wall,
             payload: unit.payload,
         });

@@ -1,6 +1,6 @@
 use super::*;
 use crate::flv::{config_body, frame_body, script_body};
-use media::{Frame, MediaTime, WallTime};
+use media::{Frame, MediaTime, WallTime, aac, h264};
 use proptest::prelude::*;
 
 const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x28, 0x02, 0xdd, 0x00, 0xf0, 0x88, 0x46, 0xa0];
@@ -120,10 +120,14 @@ fn a_stream_with_its_sets_in_band_only_is_taken() {
 #[test]
 fn sets_without_number_end_are_bounded() {
     let mut unpacker = ready();
+    let mut most = 0;
     for id in 0..200u8 {
         let pps = [0x68, 0, id, 0x80];
-        let _ = unpacker.unpack(TagKind::Video, 0, &picture([0; 3], &[&pps, P])).unwrap();
-        assert!(unpacker.h264.as_ref().unwrap().pps.len() <= SETS_MAX);
+        let found = unpacker.unpack(TagKind::Video, 0, &picture([0; 3], &[&pps, P])).unwrap();
+        let Some(Unpacked::Config(info)) = found.into_iter().next() else { continue };
+        let media::Config::H264(config) = info.config else { panic!() };
+        assert!(config.pps.len() <= super::h264::SETS_MAX);
+        most = most.max(config.pps.len());
     }
 }
 
@@ -153,11 +157,16 @@ fn what_is_not_supported_is_named_with_advice() {
     for (kind, body, name) in [
         (TagKind::Audio, &[0x2f, 0][..], "MP3"),
         (TagKind::Audio, &[0xbf, 0], "Speex"),
-        (TagKind::Audio, b"\x90Opus", "Opus"),
+        (TagKind::Audio, b"\x90ac-3", "AC-3 (ac-3)"),
+        (TagKind::Audio, b"\x90ec-3", "E-AC-3 (ec-3)"),
+        (TagKind::Audio, b"\x90fLaC", "FLAC (fLaC)"),
+        (TagKind::Audio, b"\x90.mp3", "MP3 (.mp3)"),
+        (TagKind::Audio, b"\x90hvc1", "H.265 (hvc1)"),
         (TagKind::Video, &[0x12, 0], "Sorenson H.263"),
-        (TagKind::Video, &[0x1c, 0], "H.265 under the unregistered number 12"),
-        (TagKind::Video, b"\x90hvc1", "hvc1"),
-        (TagKind::Video, b"\x91av01", "av01"),
+        (TagKind::Video, &[0x1d, 0], "AV1 under the unregistered number 13"),
+        (TagKind::Video, b"\x90vp08", "VP8 (vp08)"),
+        (TagKind::Video, b"\x91xx\0\n", "xx.."),
+        (TagKind::Video, b"\x95av01\x80", "AV1 (av01), configured by a descriptor of MPEG-2 TS"),
     ] {
         let error = unpacker.unpack(kind, 0, &Bytes::copy_from_slice(body)).unwrap_err();
         let UnpackError::Unsupported { name: found, advice } = &error else { panic!("{error:?}") };
