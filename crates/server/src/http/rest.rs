@@ -121,8 +121,22 @@ fn describe(stream: &LiveStream) -> Value {
             "channels": sound.map(|sound| sound.1),
         })),
         "bitrate": stats.bitrate_bps,
+        "furtherTracks": stream.further.list().iter().map(|track| describe_further(track)).collect::<Vec<_>>(),
         "viewers": viewers,
         "warnings": warnings(stats.b_frames),
+    })
+}
+
+/// A further track: its number for `?track=`, and how both kinds are coded there.
+fn describe_further(stream: &LiveStream) -> Value {
+    let codec = |kind| stream.track(kind).map(|track| track.info.codec.name());
+    let size = stream.track(Kind::Video).and_then(|track| track.info.picture_size());
+    json!({
+        "track": stream.number,
+        "video": codec(Kind::Video),
+        "width": size.map(|size| size.0),
+        "height": size.map(|size| size.1),
+        "audio": codec(Kind::Audio),
     })
 }
 

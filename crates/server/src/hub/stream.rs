@@ -16,7 +16,7 @@ use media::{Codec, Frame, Kind, TrackInfo, WallTime};
 use sfu::TrackId;
 use tokio::sync::{Notify, watch};
 
-use super::Demand;
+use super::{Demand, further::Further};
 use crate::clock::wall_now;
 
 /// How a stream comes in.
@@ -97,6 +97,10 @@ pub struct LiveStream {
     pub key: StreamKey,
     /// How it comes in.
     pub protocol: Protocol,
+    /// The number of its tracks in a publication of several; 0 is the first.
+    pub number: u8,
+    /// The further tracks of the publication; none, where this is one itself.
+    pub further: Further,
     /// When it began.
     pub since: WallTime,
     /// Who needs frames of a source that sends packets.
@@ -120,6 +124,8 @@ impl LiveStream {
         Self {
             key,
             protocol,
+            number: 0,
+            further: Further::default(),
             since: wall_now(),
             frames_wanted: Demand::default(),
             packets_wanted: Demand::default(),
@@ -132,6 +138,11 @@ impl LiveStream {
             last_media: Mutex::new(Instant::now()),
             viewers: Default::default(),
         }
+    }
+
+    /// A stream without tracks for a further track of this publication.
+    pub(super) fn beside(&self, number: u8) -> Self {
+        Self { number, ..Self::new(self.key.clone(), self.protocol, self.limits.clone()) }
     }
 
     /// The frames, for a short look; never held across an await.
@@ -151,6 +162,7 @@ impl LiveStream {
 
     /// Announces a track, or a change of it.
     pub fn announce(&self, info: TrackInfo) {
+        self.further.share_track(&info);
         if self.frames().announce(info) {
             self.changed.notify_waiters();
         }
@@ -158,6 +170,7 @@ impl LiveStream {
 
     /// Takes a frame and wakes whoever waits for one. Frames that cannot be placed are counted by the stream.
     pub fn push(&self, frame: Frame) {
+        self.further.share_frame(&frame);
         let now = Instant::now();
         let taken = self.frames().push(now, frame).is_ok();
         if taken {
@@ -244,6 +257,7 @@ impl LiveStream {
         });
         if first {
             self.frames().end(reason);
+            self.further.end(reason);
             self.changed.notify_waiters();
         }
     }
@@ -270,9 +284,10 @@ impl LiveStream {
         Viewer { stream: self.clone(), door }
     }
 
-    /// Viewers at a door now.
+    /// Viewers at a door now, those of further tracks included.
     pub fn viewers(&self, door: Door) -> usize {
-        self.viewers.get(door as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+        let own = self.viewers.get(door as usize).map_or(0, |count| count.load(Ordering::Relaxed));
+        own + self.further.viewers(door)
     }
 }
 

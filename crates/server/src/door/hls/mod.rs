@@ -24,7 +24,8 @@ use crate::{
     app::App,
     bridge::FramesWanted,
     http::{admit, fresh},
-    hub::{Door, LiveStream},
+    hub::{Door, LiveStream, track_number},
+    query::Query,
     refusal::Refusal,
 };
 
@@ -40,7 +41,8 @@ const MEDIA_PLAYLIST: &str = "media.m3u8";
 pub struct Hls {
     config: hls::Config,
     idle_timeout: Duration,
-    running: Mutex<HashMap<StreamKey, Arc<Running>>>,
+    /// By stream and number of the track.
+    running: Mutex<HashMap<(StreamKey, u8), Arc<Running>>>,
 }
 
 /// A packager at work.
@@ -58,11 +60,11 @@ impl Hls {
         Self { config, idle_timeout, running: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<StreamKey, Arc<Running>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(StreamKey, u8), Arc<Running>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, key: &StreamKey) -> Option<Arc<Running>> {
+    fn find(&self, key: &(StreamKey, u8)) -> Option<Arc<Running>> {
         self.lock().get(key).cloned()
     }
 
@@ -72,7 +74,8 @@ impl Hls {
     /// Where the stream has no form as frames.
     fn start(&self, app: &Arc<App>, stream: &Arc<LiveStream>) -> Result<Arc<Running>, Refusal> {
         let mut running = self.lock();
-        if let Some(known) = running.get(&stream.key)
+        let key = (stream.key.clone(), stream.number);
+        if let Some(known) = running.get(&key)
             && Arc::ptr_eq(&known.stream, stream)
         {
             return Ok(known.clone());
@@ -84,7 +87,7 @@ impl Hls {
             changed: Notify::new(),
             asked: Mutex::new(Instant::now()),
         });
-        running.insert(stream.key.clone(), started.clone());
+        running.insert(key, started.clone());
         drop(running);
         app.counters.add("hls_packagers", "started");
         tokio::spawn(package(app.clone(), started.clone(), wanted));
@@ -159,8 +162,9 @@ async fn package(app: Arc<App>, running: Arc<Running>, wanted: FramesWanted) {
         tokio::time::sleep(app.hls.idle_timeout).await;
     }
     let mut all = app.hls.lock();
-    if all.get(&running.stream.key).is_some_and(|current| Arc::ptr_eq(current, &running)) {
-        all.remove(&running.stream.key);
+    let key = (running.stream.key.clone(), running.stream.number);
+    if all.get(&key).is_some_and(|current| Arc::ptr_eq(current, &running)) {
+        all.remove(&key);
     }
     app.counters.add("hls_packagers", "ended");
 }
@@ -171,7 +175,12 @@ async fn package(app: Arc<App>, running: Arc<Running>, wanted: FramesWanted) {
 /// Where the viewer may not, nothing of that name is live, or no segment came in time.
 pub async fn multivariant(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Result<Response, Refusal> {
     let key = key_of(app, live, stream, request)?;
-    let found = app.hub.await_stream(&key).await?;
+    let mut found = app.hub.await_stream(&key).await?;
+    let number = number_of(request)?;
+    if number != 0 {
+        found.settled().await;
+        found = found.of_track(Some(&number.to_string()))?;
+    }
     let running = app.hls.start(app, &found)?;
     running.touch();
     if !running.ready().await {
@@ -197,10 +206,11 @@ pub fn is_file(name: &str) -> bool {
 /// Where the viewer may not, or there is no such file any more.
 pub async fn file(app: &Arc<App>, live: &str, stream: &str, name: &str, request: &Parts) -> Result<Response, Refusal> {
     let key = key_of(app, live, stream, request)?;
-    let running = match (app.hls.find(&key), name == MEDIA_PLAYLIST) {
+    let number = number_of(request)?;
+    let running = match (app.hls.find(&(key.clone(), number)), name == MEDIA_PLAYLIST) {
         (Some(running), _) => running,
         // A player that was paused asks for the media playlist first.
-        (None, true) => app.hls.start(app, &app.hub.find(&key)?)?,
+        (None, true) => app.hls.start(app, &app.hub.find(&key)?.of_track(Some(&number.to_string()))?)?,
         (None, false) => return Err(Refusal::NotFound(name.chars().take(64).collect())),
     };
     running.touch();
@@ -222,6 +232,11 @@ pub async fn file(app: &Arc<App>, live: &str, stream: &str, name: &str, request:
 fn key_of(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Result<StreamKey, Refusal> {
     let identity = admit(app, request)?;
     stream_key(identity.application, live, stream)
+}
+
+/// The number of the track that a viewer asks for.
+fn number_of(request: &Parts) -> Result<u8, Refusal> {
+    track_number(Query::parse(request.uri.query().unwrap_or_default()).get("track"))
 }
 
 fn answer(request: &Parts, content_type: &'static str, body: Body) -> Response {

@@ -11,11 +11,17 @@ use crate::{
     bridge::FramesWanted,
     door::{Over, Reader},
     hub::{Door, LiveStream},
+    query::Query,
     refusal::Refusal,
 };
 use wire::rtmp::server::Event;
 
-pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, key: &StreamKey) -> Result<Closed, Closed> {
+pub(super) async fn run(
+    connection: &mut Connection,
+    app: &Arc<App>,
+    key: &StreamKey,
+    query: &str,
+) -> Result<Closed, Closed> {
     let found = match app.hub.await_stream(key).await {
         Ok(stream) => stream,
         Err(refusal) => return connection.refuse(app, &refusal).await,
@@ -28,6 +34,10 @@ pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, key: &Strea
         let refusal = Refusal::CannotServe(format!("'{key}' is live, but has sent no audio and no video yet"));
         return connection.refuse(app, &refusal).await;
     }
+    let found = match found.of_track(Query::parse(query).get("track")) {
+        Ok(stream) => stream,
+        Err(refusal) => return connection.refuse(app, &refusal).await,
+    };
     connection.session.accept();
     connection.flush().await?;
     let _viewer = found.watch(Door::Rtmp);
