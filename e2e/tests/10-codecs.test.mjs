@@ -112,6 +112,7 @@ for (const [at, [title, { encoder, names, codecs, filter = [] }]] of Object.entr
     let played;
     let playlist;
     let init;
+    let record;
     let entry;
 
     before(async () => {
@@ -119,6 +120,7 @@ for (const [at, [title, { encoder, names, codecs, filter = [] }]] of Object.entr
       // Copying loses what ffmpeg knows of VP9's colours, and so changes its record: what is published is a copy of a copy.
       const file = path.join(folder, `${name}.flv`);
       await run(ffmpeg, ['-v', 'error', '-i', made, '-c', 'copy', file]);
+      record = (await packetsOf(ffmpeg, made))[0].extradata;
       source = await packetsOf(ffmpeg, file, { filter });
       const publisher = publish(file, name);
       entry = await until('the stream has both tracks', async () => {
@@ -159,8 +161,9 @@ for (const [at, [title, { encoder, names, codecs, filter = [] }]] of Object.entr
       assert.match(playlist, /RESOLUTION=320x180/);
       const vp9 = init.indexOf('vpcC');
       assert.equal(vp9 >= 0, names[0] === 'VP9');
-      // Version, flags and 8 bytes of record, as in FLV.
-      if (vp9 >= 0) assert.equal(md5(init.subarray(vp9 + 4, vp9 + 16)), source[0].extradata);
+      // Version, flags and 8 bytes of record. The copy has the matrix of RGB, which 4:2:0 cannot have and MP4 must not:
+      // it becomes "not said", as it was before the copy.
+      if (vp9 >= 0) assert.equal(md5(init.subarray(vp9 + 4, vp9 + 16)), record);
     });
   });
 }
