@@ -172,7 +172,11 @@ impl Meter {
 
 /// Whether the parameter sets rule out that a picture is shown before one that came earlier.
 pub(crate) fn shows_in_order(info: &TrackInfo) -> bool {
-    matches!(&info.config, Config::H264(config) if config.picture.reorder_frames == Some(0))
+    match &info.config {
+        Config::H264(config) => config.picture.reorder_frames == Some(0),
+        Config::H265(config) => config.picture.reorder_pictures == 0,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

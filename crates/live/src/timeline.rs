@@ -5,7 +5,10 @@
 //! the output goes on where it was; the other track, which jumps a moment later by as much, follows with the same
 //! offset, so that sound and picture stay together.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use media::{Kind, MediaTime};
 
@@ -25,6 +28,8 @@ pub struct Mapped {
 pub struct Timeline {
     audio: Lane,
     video: Lane,
+    /// Further tracks, by number. Whoever calls bounds how many there are.
+    further: BTreeMap<(u8, Kind), Lane>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +65,32 @@ impl Timeline {
             Kind::Audio => (&mut self.audio, &self.video),
             Kind::Video => (&mut self.video, &self.audio),
         };
-        let next = match (own.last, other.last) {
+        own.map(now, other.last, dts_ms, composition_ms, rate_hz)
+    }
+
+    /// Places a frame of a further track, which goes by the first track of its kind where there is one: the two have
+    /// one clock, and jump together.
+    pub fn map_further(
+        &mut self,
+        now: Instant,
+        (number, kind): (u8, Kind),
+        dts_ms: u32,
+        composition_ms: i32,
+        rate_hz: u32,
+    ) -> Mapped {
+        let (same, other) = match kind {
+            Kind::Audio => (self.audio.last, self.video.last),
+            Kind::Video => (self.video.last, self.audio.last),
+        };
+        let own = self.further.entry((number, kind)).or_default();
+        own.map(now, same.or(other), dts_ms, composition_ms, rate_hz)
+    }
+}
+
+impl Lane {
+    fn map(&mut self, now: Instant, other: Option<Last>, dts_ms: u32, composition_ms: i32, rate_hz: u32) -> Mapped {
+        let own = self;
+        let next = match (own.last, other) {
             (Some(own), other) => go_on(now, own, other, dts_ms),
             (None, other) => begin(other, dts_ms),
         };

@@ -45,8 +45,8 @@ impl Frame {
 /// Coded bytes as slices of the buffers they arrived in.
 ///
 /// Shape: H.264 and H.265: one unit for each NAL unit, with its header byte, without start code or length, without
-/// parameter sets and access unit delimiters (those live in the track's `Config`). AV1: one unit for each OBU. AAC:
-/// one raw access unit without ADTS header. Opus, VP8, VP9: one unit, the packet or frame.
+/// parameter sets and access unit delimiters (those live in the track's `Config`). AV1: one unit for each OBU, with its
+/// header and size field, without temporal delimiters. AAC: one raw access unit without ADTS header. Opus, VP8, VP9: one unit, the packet or frame.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Payload {
     /// The units in decoding order.

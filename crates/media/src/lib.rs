@@ -5,14 +5,17 @@
 #![forbid(unsafe_code)]
 
 pub mod aac;
+pub mod av1;
 pub mod bits;
 mod frame;
 pub mod h264;
+pub mod h265;
 pub mod opus;
 mod packet;
 mod time;
 mod track;
 pub mod vp8;
+pub mod vp9;
 
 pub use frame::{Flags, Frame, Payload};
 pub use packet::{RtpPacket, SeqNo, Ssrc};

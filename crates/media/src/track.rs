@@ -1,6 +1,6 @@
 //! What a track is: its codec, its clock, and what a decoder must know before the first frame.
 
-use crate::{aac, h264, opus};
+use crate::{aac, av1, h264, h265, opus, vp9};
 
 /// Sound or picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +70,12 @@ pub enum Config {
     None,
     /// Parameter sets of H.264.
     H264(h264::Config),
+    /// Parameter sets of H.265.
+    H265(h265::Config),
+    /// Record and sequence header of AV1.
+    Av1(av1::Config),
+    /// Record of VP9.
+    Vp9(vp9::Config),
     /// AudioSpecificConfig of AAC.
     Aac(aac::Config),
     /// Channels and pre-skip of Opus.
@@ -100,11 +106,37 @@ impl TrackInfo {
 
     /// An audio track of Opus on the 48 kHz clock (RFC 7587 section 4.1).
     pub fn opus(channels: u8) -> Self {
-        Self { codec: Codec::Opus, clock_rate_hz: 48_000, config: Config::Opus(opus::Config { channels, pre_skip: 0 }) }
+        Self { codec: Codec::Opus, clock_rate_hz: 48_000, config: Config::Opus(opus::Config::new(channels)) }
+    }
+
+    /// A video track of H.265 on the 90 kHz clock.
+    pub fn h265(config: h265::Config) -> Self {
+        Self { codec: Codec::H265, clock_rate_hz: 90_000, config: Config::H265(config) }
+    }
+
+    /// A video track of AV1 on the 90 kHz clock.
+    pub fn av1(config: av1::Config) -> Self {
+        Self { codec: Codec::Av1, clock_rate_hz: 90_000, config: Config::Av1(config) }
+    }
+
+    /// A video track of VP9 on the 90 kHz clock.
+    pub fn vp9(config: vp9::Config) -> Self {
+        Self { codec: Codec::Vp9, clock_rate_hz: 90_000, config: Config::Vp9(config) }
     }
 
     /// Sound or picture.
     pub fn kind(&self) -> Kind {
         self.codec.kind()
+    }
+
+    /// Width and height in pixels, as far as they are known.
+    pub fn picture_size(&self) -> Option<(u32, u32)> {
+        match &self.config {
+            Config::H264(config) => Some((config.picture.width, config.picture.height)),
+            Config::H265(config) => Some((config.picture.width, config.picture.height)),
+            Config::Av1(config) => Some((config.sequence.width, config.sequence.height)),
+            Config::Vp9(config) => config.size,
+            Config::None | Config::Aac(_) | Config::Opus(_) => None,
+        }
     }
 }

@@ -31,6 +31,9 @@ pub enum Refusal {
     /// Somebody publishes it already.
     #[error("'{0}' is already being published; end that first, choose another name, or set live.takeover = true")]
     StreamBusy(String),
+    /// The stream has no track of that number.
+    #[error("{0}")]
+    TrackUnknown(String),
     /// The stream is there but cannot be served at this door.
     #[error("{0}")]
     CannotServe(String),
@@ -71,7 +74,7 @@ impl Refusal {
             Self::TokenMissing | Self::Token(_) => 401,
             Self::ApplicationUnknown(_) => 403,
             Self::Name(_) | Self::Malformed(_) => 400,
-            Self::NotFound(_) | Self::StreamUnknown(_) | Self::SessionUnknown => 404,
+            Self::NotFound(_) | Self::StreamUnknown(_) | Self::TrackUnknown(_) | Self::SessionUnknown => 404,
             Self::StreamBusy(_) => 409,
             Self::CannotServe(_) => 406,
             Self::MediaType { .. } => 415,
@@ -99,6 +102,7 @@ impl Refusal {
             Self::Name(_) => "name-refused",
             Self::NotFound(_) => "not-found",
             Self::StreamUnknown(_) => "stream-unknown",
+            Self::TrackUnknown(_) => "track-unknown",
             Self::StreamBusy(_) => "stream-busy",
             Self::CannotServe(_) => "cannot-serve",
             Self::Malformed(_) => "malformed",

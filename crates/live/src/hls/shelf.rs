@@ -139,10 +139,7 @@ impl Shelf {
             return Ok((last.number, false));
         }
         let infos: Vec<TrackInfo> = tracks.infos().into_iter().cloned().collect();
-        let picture = infos.iter().find_map(|info| match &info.config {
-            media::Config::H264(config) => Some((config.picture.width, config.picture.height)),
-            _ => None,
-        });
+        let picture = infos.iter().find_map(TrackInfo::picture_size);
         let number = self.next_init;
         self.inits.push_back(Init {
             number,

@@ -117,6 +117,12 @@ fn begin(app: &Arc<App>, stream: &Arc<LiveStream>) -> Result<PacketTracks, Refus
 /// Refuses what WebRTC cannot carry, in words for the publisher.
 fn can_be_carried(stream: &LiveStream) -> Result<(), Refusal> {
     let frames = stream.frames();
+    if let Some(codec) = frames.track(Kind::Video).map(|track| track.info.codec).filter(|&codec| codec != Codec::H264) {
+        return Err(Refusal::CannotServe(format!(
+            "this stream's video is {}, which is not carried from an encoder to WebRTC here; play it by RTMP, FLV or HLS, or set the encoder to H.264",
+            codec.name()
+        )));
+    }
     if let Some(track) = frames.track(Kind::Video)
         && let media::Config::H264(config) = &track.info.config
         && !config.picture.is_plain()

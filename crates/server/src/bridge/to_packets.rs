@@ -91,6 +91,11 @@ impl<'a> Bridge<'a> {
     /// False where the stream has turned into one that WebRTC cannot carry.
     fn picture(&mut self, now: Instant, entry: &Entry) -> bool {
         let Some(track) = self.tracks.video else { return true };
+        if entry.frame.codec != track.codec {
+            self.app.counters.add("bridges_ended", "codec");
+            self.turn_viewers_away();
+            return false;
+        }
         if entry.frame.flags.b_frame {
             if self.stream.frames().stats(now).b_frames == BFrames::Referenced {
                 self.app.counters.add("bridges_ended", "b-frames");

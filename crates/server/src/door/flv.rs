@@ -37,6 +37,8 @@ pub async fn play(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> 
     if !stream.settled().await {
         return Err(Refusal::CannotServe(format!("'{key}' is live, but has sent no audio and no video yet")));
     }
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let stream = stream.of_track(query.get("track"))?;
     if request.method == Method::HEAD {
         return Ok(fresh("video/x-flv", Body::empty()));
     }

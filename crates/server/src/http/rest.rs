@@ -87,10 +87,7 @@ fn describe(stream: &LiveStream) -> Value {
     let codec = |known: Option<Codec>, packet: Option<Codec>| known.or(packet).map(Codec::name);
     let video_codec = codec(video.as_ref().map(|info| info.codec), packets.video.map(|track| track.codec));
     let audio_codec = codec(audio.as_ref().map(|info| info.codec), packets.audio.map(|track| track.codec));
-    let picture = video.as_ref().and_then(|info| match &info.config {
-        Config::H264(config) => Some((config.picture.width, config.picture.height)),
-        _ => None,
-    });
+    let picture = video.as_ref().and_then(media::TrackInfo::picture_size);
     let sound = audio.as_ref().map(|info| match &info.config {
         Config::Aac(config) => (config.sample_rate_hz, config.channels),
         Config::Opus(config) => (info.clock_rate_hz, config.channels),
@@ -120,8 +117,22 @@ fn describe(stream: &LiveStream) -> Value {
             "channels": sound.map(|sound| sound.1),
         })),
         "bitrate": stats.bitrate_bps,
+        "furtherTracks": stream.further.list().iter().map(|track| describe_further(track)).collect::<Vec<_>>(),
         "viewers": viewers,
         "warnings": warnings(stats.b_frames),
+    })
+}
+
+/// A further track: its number for `?track=`, and how both kinds are coded there.
+fn describe_further(stream: &LiveStream) -> Value {
+    let codec = |kind| stream.track(kind).map(|track| track.info.codec.name());
+    let size = stream.track(Kind::Video).and_then(|track| track.info.picture_size());
+    json!({
+        "track": stream.number,
+        "video": codec(Kind::Video),
+        "width": size.map(|size| size.0),
+        "height": size.map(|size| size.1),
+        "audio": codec(Kind::Audio),
     })
 }
 

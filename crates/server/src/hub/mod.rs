@@ -1,6 +1,7 @@
 //! The live streams of this server by name: who publishes, who finds, who is told when one ends.
 
 mod demand;
+mod further;
 mod stream;
 
 use std::{
@@ -20,6 +21,7 @@ use media::{Frame, TrackInfo};
 use tokio::sync::Notify;
 
 pub use demand::Demand;
+pub use further::track_number;
 pub use stream::{LiveStream, PacketTrack, PacketTracks, Viewer};
 
 use crate::{counters::Counters, door::Door, refusal::Refusal};
@@ -197,6 +199,17 @@ impl Publication {
     /// Publishes a frame.
     pub fn push(&self, frame: Frame) {
         self.stream.push(frame);
+    }
+
+    /// Announces a further track, or a change of it. False where there are as many as there may be.
+    pub fn announce_further(&self, number: u8, info: TrackInfo) -> bool {
+        self.stream.further.announce(&self.stream, number, info)
+    }
+
+    /// Publishes a frame of a further track.
+    pub fn push_further(&self, number: u8, frame: Frame) {
+        self.stream.touch(Instant::now());
+        self.stream.further.push(number, frame);
     }
 
     /// Returns when somebody else ended the stream: takeover, silence, drain.

@@ -16,7 +16,7 @@ use media::{Codec, Frame, Kind, TrackInfo, WallTime};
 use sfu::TrackId;
 use tokio::sync::{Notify, watch};
 
-use super::Demand;
+use super::{Demand, further::Further};
 use crate::{clock::wall_now, door::Door};
 
 /// A track of the packet path, where it lives and how it is coded.
@@ -53,6 +53,10 @@ pub struct LiveStream {
     pub key: StreamKey,
     /// How it comes in.
     pub door: Door,
+    /// The number of its tracks in a publication of several; 0 is the first.
+    pub number: u8,
+    /// The further tracks of the publication; none, where this is one itself.
+    pub further: Further,
     /// When it began.
     pub since: WallTime,
     /// Who needs frames of a source that sends packets.
@@ -76,6 +80,8 @@ impl LiveStream {
         Self {
             key,
             door,
+            number: 0,
+            further: Further::default(),
             since: wall_now(),
             frames_wanted: Demand::default(),
             packets_wanted: Demand::default(),
@@ -88,6 +94,11 @@ impl LiveStream {
             last_media: Mutex::new(Instant::now()),
             viewers: Default::default(),
         }
+    }
+
+    /// A stream without tracks for a further track of this publication.
+    pub(super) fn beside(&self, number: u8) -> Self {
+        Self { number, ..Self::new(self.key.clone(), self.door, self.limits.clone()) }
     }
 
     /// The frames, for a short look; never held across an await.
@@ -107,6 +118,7 @@ impl LiveStream {
 
     /// Announces a track, or a change of it.
     pub fn announce(&self, info: TrackInfo) {
+        self.further.share_track(&info);
         if self.frames().announce(info) {
             self.changed.notify_waiters();
         }
@@ -114,6 +126,7 @@ impl LiveStream {
 
     /// Takes a frame and wakes whoever waits for one. Frames that cannot be placed are counted by the stream.
     pub fn push(&self, frame: Frame) {
+        self.further.share_frame(&frame);
         let now = Instant::now();
         let taken = self.frames().push(now, frame).is_ok();
         if taken {
@@ -200,6 +213,7 @@ impl LiveStream {
         });
         if first {
             self.frames().end(reason);
+            self.further.end(reason);
             self.changed.notify_waiters();
         }
     }
@@ -226,10 +240,11 @@ impl LiveStream {
         Viewer { stream: self.clone(), door }
     }
 
-    /// Viewers now, of all doors that are counted under this name (`door::VIEWERS`).
+    /// Viewers now, of all doors that are counted under this name (`door::VIEWERS`), those of further tracks included.
     pub fn viewers(&self, name: &str) -> usize {
         let doors = Door::ALL.into_iter().filter(|door| door.viewers_name() == name);
-        doors.filter_map(|door| self.viewers.get(door as usize)).map(|count| count.load(Ordering::Relaxed)).sum()
+        let own = doors.filter_map(|door| self.viewers.get(door as usize)).map(|count| count.load(Ordering::Relaxed));
+        own.sum::<usize>() + self.further.viewers(name)
     }
 }
 

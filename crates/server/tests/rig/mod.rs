@@ -61,6 +61,7 @@ impl Items {
                 Unpacked::Config(info) => self.ready.push_back(Item::Config(info)),
                 Unpacked::Frame(unit) => self.ready.push_back(Item::Frame(unit)),
                 Unpacked::Metadata(_) | Unpacked::SequenceEnd | Unpacked::Ignored => {}
+                Unpacked::Further(..) | Unpacked::Refused(_) => panic!("the server sends one track of each kind"),
             }
         }
     }

@@ -1,9 +1,12 @@
 //! Script bodies: `onMetaData` as players expect it, and the `@setDataFrame` that publishers put before it.
 
 use bytes::{Bytes, BytesMut};
-use media::{Config, TrackInfo};
+use media::{Codec, Config, TrackInfo};
 
-use super::amf::{self, Value};
+use super::{
+    amf::{self, Value},
+    codec_id,
+};
 
 /// `@setDataFrame` as an AMF0 string: a command to the server, not part of what viewers are given.
 const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
@@ -19,27 +22,39 @@ pub fn script_body(name: &str, value: &Value) -> Bytes {
     out.freeze()
 }
 
-/// The `onMetaData` body for these tracks: picture size, codec numbers, sampling rate, channels (annex E.5).
+/// The `onMetaData` body for these tracks: picture size, codec numbers or fourccs, sampling rate, channels (annex E.5,
+/// Enhanced RTMP v2).
 /// Tracks that FLV cannot carry are left out.
 pub fn metadata_body(tracks: &[TrackInfo]) -> Bytes {
     let mut entries: Vec<(String, Value)> = Vec::new();
     let mut put = |key: &str, value: Value| entries.push((key.to_owned(), value));
     for track in tracks {
-        match &track.config {
-            Config::H264(config) => {
-                put("width", Value::Number(config.picture.width.into()));
-                put("height", Value::Number(config.picture.height.into()));
-                put("videocodecid", Value::Number(CODEC_ID_AVC));
-            }
-            Config::Aac(config) => {
-                put("audiocodecid", Value::Number(CODEC_ID_AAC));
-                put("audiosamplerate", Value::Number(config.sample_rate_hz.into()));
-                put("audiosamplesize", Value::Number(AUDIO_SAMPLE_BITS));
-                put("audiochannels", Value::Number(config.channels.into()));
-                put("stereo", Value::Boolean(config.channels > 1));
-            }
-            Config::None | Config::Opus(_) => {}
+        let codec_number = match track.codec {
+            Codec::H264 => CODEC_ID_AVC,
+            Codec::Aac => CODEC_ID_AAC,
+            codec => match codec_id::fourcc_of(codec) {
+                Some(fourcc) => u32::from_be_bytes(fourcc).into(),
+                None => continue,
+            },
+        };
+        if let Some((width, height)) = track.picture_size() {
+            put("width", Value::Number(width.into()));
+            put("height", Value::Number(height.into()));
         }
+        let channels = match &track.config {
+            Config::Aac(config) => config.channels,
+            Config::Opus(config) => config.channels,
+            Config::None => continue,
+            _ => {
+                put("videocodecid", Value::Number(codec_number));
+                continue;
+            }
+        };
+        put("audiocodecid", Value::Number(codec_number));
+        put("audiosamplerate", Value::Number(track.clock_rate_hz.into()));
+        put("audiosamplesize", Value::Number(AUDIO_SAMPLE_BITS));
+        put("audiochannels", Value::Number(channels.into()));
+        put("stereo", Value::Boolean(channels > 1));
     }
     put("encoder", Value::String("Stentor".to_owned()));
     script_body("onMetaData", &Value::EcmaArray(entries))

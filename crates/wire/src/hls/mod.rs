@@ -20,6 +20,9 @@ const VERSION: u32 = 7;
 pub fn codec_string(track: &TrackInfo) -> Option<String> {
     match &track.config {
         Config::H264(config) => Some(config.mime()),
+        Config::H265(config) => Some(config.mime()),
+        Config::Av1(config) => Some(config.mime()),
+        Config::Vp9(config) => Some(config.mime()),
         Config::Aac(config) => Some(config.mime()),
         // Lower case is what browsers answer to; the sample entry is "Opus".
         Config::Opus(_) => Some("opus".into()),

@@ -3,6 +3,7 @@
 //!
 //! The boxes are `mp4-atom`'s; what is here knows which of them a player needs. Reading MP4 does not live here.
 
+mod entry;
 mod fragment;
 mod init;
 
@@ -16,7 +17,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Mp4Error {
     /// A coding that we do not put into MP4, or whose configuration is not known.
-    #[error("{} cannot be written to MP4 here; H.264, AAC and Opus can, with their configuration", .0.name())]
+    #[error("{} cannot be written to MP4 here; H.264, H.265, AV1, VP9, AAC and Opus can, with their configuration", .0.name())]
     Unsupported(Codec),
     /// A fragment beyond the 31 bits of its offsets.
     #[error("the fragment is larger than 2 GiB")]
@@ -30,7 +31,12 @@ pub enum Mp4Error {
 pub fn is_supported(track: &TrackInfo) -> bool {
     matches!(
         (track.codec, &track.config),
-        (Codec::H264, Config::H264(_)) | (Codec::Aac, Config::Aac(_)) | (Codec::Opus, Config::Opus(_))
+        (Codec::H264, Config::H264(_))
+            | (Codec::H265, Config::H265(_))
+            | (Codec::Av1, Config::Av1(_))
+            | (Codec::Vp9, Config::Vp9(_))
+            | (Codec::Aac, Config::Aac(_))
+            | (Codec::Opus, Config::Opus(_))
     )
 }
 

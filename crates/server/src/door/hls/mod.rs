@@ -28,7 +28,7 @@ use crate::{
     auth::Credentials,
     bridge::FramesWanted,
     http::{credentials, fresh},
-    hub::LiveStream,
+    hub::{LiveStream, track_number},
     query::Query,
     refusal::Refusal,
     session::Action,
@@ -47,7 +47,8 @@ const MEDIA_PLAYLIST: &str = "media.m3u8";
 pub struct Hls {
     config: hls::Config,
     idle_timeout: Duration,
-    running: Mutex<HashMap<StreamKey, Arc<Running>>>,
+    /// By stream and number of the track.
+    running: Mutex<HashMap<(StreamKey, u8), Arc<Running>>>,
 }
 
 /// A packager at work.
@@ -66,18 +67,19 @@ impl Hls {
         Self { config, idle_timeout, running: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<StreamKey, Arc<Running>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(StreamKey, u8), Arc<Running>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, key: &StreamKey) -> Option<Arc<Running>> {
+    fn find(&self, key: &(StreamKey, u8)) -> Option<Arc<Running>> {
         self.lock().get(key).cloned()
     }
 
     /// The packager that the viewer of that number watches, if it is of the stream that the path names.
     fn find_by_viewer(&self, live: &str, stream: &str, number: &str) -> Result<Option<Arc<Running>>, Refusal> {
         let same = |key: &StreamKey| key.app.as_str() == live && key.stream.as_str() == stream;
-        let running: Vec<_> = self.lock().iter().filter(|(key, _)| same(key)).map(|(_, one)| one.clone()).collect();
+        let running: Vec<_> =
+            self.lock().iter().filter(|((key, _), _)| same(key)).map(|(_, one)| one.clone()).collect();
         for one in running {
             if one.viewers.asked(number, 0)? {
                 return Ok(Some(one));
@@ -92,7 +94,8 @@ impl Hls {
     /// Where the stream has no form as frames.
     fn start(&self, app: &Arc<App>, stream: &Arc<LiveStream>) -> Result<Arc<Running>, Refusal> {
         let mut running = self.lock();
-        if let Some(known) = running.get(&stream.key)
+        let key = (stream.key.clone(), stream.number);
+        if let Some(known) = running.get(&key)
             && Arc::ptr_eq(&known.stream, stream)
         {
             return Ok(known.clone());
@@ -105,7 +108,7 @@ impl Hls {
             asked: Mutex::new(Instant::now()),
             viewers: Viewers::default(),
         });
-        running.insert(stream.key.clone(), started.clone());
+        running.insert(key, started.clone());
         drop(running);
         app.counters.add("hls_packagers", "started");
         tokio::spawn(package(app.clone(), started.clone(), wanted));
@@ -180,8 +183,9 @@ async fn package(app: Arc<App>, running: Arc<Running>, wanted: FramesWanted) {
         tokio::time::sleep(app.hls.idle_timeout).await;
     }
     let mut all = app.hls.lock();
-    if all.get(&running.stream.key).is_some_and(|current| Arc::ptr_eq(current, &running)) {
-        all.remove(&running.stream.key);
+    let key = (running.stream.key.clone(), running.stream.number);
+    if all.get(&key).is_some_and(|current| Arc::ptr_eq(current, &running)) {
+        all.remove(&key);
     }
     app.counters.add("hls_packagers", "ended");
 }
@@ -192,8 +196,13 @@ async fn package(app: Arc<App>, running: Arc<Running>, wanted: FramesWanted) {
 /// Where the viewer may not, nothing of that name is live, or no segment came in time.
 pub async fn multivariant(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Result<Response, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or_default());
+    let number = track_number(query.get("track"))?;
     let Admitted { key, session } = enter(app, live, stream, credentials(request, &query)).await?;
-    let found = app.hub.await_stream(&key).await?;
+    let mut found = app.hub.await_stream(&key).await?;
+    if number != 0 {
+        found.settled().await;
+        found = found.of_track(Some(&number.to_string()))?;
+    }
     let running = app.hls.start(app, &found)?;
     running.touch();
     if !running.ready().await {
@@ -260,19 +269,20 @@ async fn viewed(
 ) -> Result<Arc<Running>, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or_default());
     let credentials = credentials(request, &query);
-    let number = viewers::named(&query);
-    if let Some(number) = number
-        && let Some(running) = app.hls.find_by_viewer(live, stream, number)?
+    let session = viewers::named(&query);
+    if let Some(session) = session
+        && let Some(running) = app.hls.find_by_viewer(live, stream, session)?
     {
         return Ok(running);
     }
     // Without a number, viewers from one address count as one.
-    let viewer = number.map_or_else(|| credentials.peer.ip().to_string(), str::to_owned);
+    let viewer = session.map_or_else(|| credentials.peer.ip().to_string(), str::to_owned);
     let identity = app.gate.admit(&credentials)?;
     let key = stream_key(identity.application, live, stream)?;
-    let running = match (app.hls.find(&key), name == MEDIA_PLAYLIST) {
+    let number = track_number(query.get("track"))?;
+    let running = match (app.hls.find(&(key.clone(), number)), name == MEDIA_PLAYLIST) {
         (Some(running), _) => running,
-        (None, true) => app.hls.start(app, &app.hub.find(&key)?)?,
+        (None, true) => app.hls.start(app, &app.hub.find(&key)?.of_track(Some(&number.to_string()))?)?,
         (None, false) => return Err(Refusal::NotFound(name.chars().take(64).collect())),
     };
     if !running.viewers.asked(&viewer, 0)? {

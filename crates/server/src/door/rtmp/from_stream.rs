@@ -12,12 +12,18 @@ use crate::{
     bridge::FramesWanted,
     door::{Door, Over, Reader},
     hub::LiveStream,
+    query::Query,
     refusal::Refusal,
     session::Session,
 };
 use wire::rtmp::server::Event;
 
-pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, admitted: Admitted) -> Result<Closed, Closed> {
+pub(super) async fn run(
+    connection: &mut Connection,
+    app: &Arc<App>,
+    admitted: Admitted,
+    query: &str,
+) -> Result<Closed, Closed> {
     let Admitted { key, session } = admitted;
     let found = match app.hub.await_stream(&key).await {
         Ok(stream) => stream,
@@ -31,6 +37,10 @@ pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, admitted: A
         let refusal = Refusal::CannotServe(format!("'{key}' is live, but has sent no audio and no video yet"));
         return connection.refuse(app, &refusal).await;
     }
+    let found = match found.of_track(Query::parse(query).get("track")) {
+        Ok(stream) => stream,
+        Err(refusal) => return connection.refuse(app, &refusal).await,
+    };
     connection.session.accept();
     connection.flush().await?;
     let _viewer = found.watch(Door::Rtmp);

@@ -150,7 +150,7 @@ impl Connection {
                     Err(refusal) => return self.refuse(app, &refusal).await,
                 },
                 Next::Event(Event::Play(request)) => match self.admit(app, &request, Action::Play).await {
-                    Ok(admitted) => return from_stream::run(self, app, admitted).await,
+                    Ok(admitted) => return from_stream::run(self, app, admitted, &request.query).await,
                     Err(refusal) => return self.refuse(app, &refusal).await,
                 },
                 Next::Event(_) => {}
@@ -171,7 +171,7 @@ impl Connection {
         app.count_refusal("rtmp", refusal);
         tracing::info!(peer = %self.peer, %refusal, "RTMP refused");
         let reason = match refusal {
-            Refusal::StreamUnknown(_) | Refusal::CannotServe(_) => Reason::NotFound,
+            Refusal::StreamUnknown(_) | Refusal::TrackUnknown(_) | Refusal::CannotServe(_) => Reason::NotFound,
             Refusal::StreamBusy(_) | Refusal::Name(_) => Reason::BadName,
             Refusal::Draining | Refusal::Full { .. } => Reason::Unavailable,
             _ => Reason::Denied,

@@ -1,6 +1,6 @@
 //! An RTMP publisher to a stream.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use live::{clock::ArrivalClock, timeline::Timeline};
 use media::{Frame, Kind};
@@ -77,15 +77,9 @@ pub struct Ingest {
     unpacker: Unpacker,
     timeline: Timeline,
     clock: ArrivalClock,
-    rates: Rates,
+    /// Clock rates of the tracks by number and kind, in Hz, from their configurations; the unpacker bounds the numbers.
+    rates: BTreeMap<(u8, Kind), u32>,
     counters: Arc<Counters>,
-}
-
-/// Clock rates of the two tracks, in Hz; zero until a configuration came.
-#[derive(Clone, Copy, Default)]
-struct Rates {
-    audio_hz: u32,
-    video_hz: u32,
 }
 
 impl Ingest {
@@ -96,7 +90,7 @@ impl Ingest {
             unpacker: Unpacker::default(),
             timeline: Timeline::default(),
             clock: ArrivalClock::default(),
-            rates: Rates::default(),
+            rates: BTreeMap::new(),
             counters,
         }
     }
@@ -127,41 +121,63 @@ impl Ingest {
         };
         for unpacked in found {
             match unpacked {
-                Unpacked::Config(info) => {
-                    match info.kind() {
-                        Kind::Audio => self.rates.audio_hz = info.clock_rate_hz,
-                        Kind::Video => self.rates.video_hz = info.clock_rate_hz,
-                    }
-                    self.publication.announce(info);
-                }
-                Unpacked::Frame(unit) => self.frame(now, unit),
-                _ => {}
+                Unpacked::Further(number, unpacked) => self.unpacked(now, number, *unpacked),
+                Unpacked::Refused(error) => self.refused(&error),
+                unpacked => self.unpacked(now, FIRST, unpacked),
             }
         }
         Ok(())
     }
 
-    fn frame(&mut self, now: Instant, unit: Unit) {
-        let kind = unit.codec.kind();
-        let rate_hz = match kind {
-            Kind::Audio => self.rates.audio_hz,
-            Kind::Video => self.rates.video_hz,
-        };
-        if rate_hz == 0 {
-            return;
+    /// Takes what a message has for the tracks of one number.
+    fn unpacked(&mut self, now: Instant, number: u8, unpacked: Unpacked) {
+        match unpacked {
+            Unpacked::Config(info) => {
+                self.rates.insert((number, info.kind()), info.clock_rate_hz);
+                if number == FIRST {
+                    self.publication.announce(info);
+                } else if !self.publication.announce_further(number, info) {
+                    self.counters.add("messages_dropped", "too-many-tracks");
+                }
+            }
+            Unpacked::Frame(unit) => self.frame(now, number, unit),
+            _ => {}
         }
-        let at = self.timeline.map(now, kind, unit.dts_ms, unit.composition_ms, rate_hz);
-        let wall = self.clock.wall(wall_now(), at.dts.as_micros(rate_hz))
-            + (at.pts.as_micros(rate_hz) - at.dts.as_micros(rate_hz));
+    }
+
+    /// Something of a further track cannot be used; the first goes on.
+    fn refused(&self, error: &UnpackError) {
+        tracing::debug!(stream = %self.publication.stream().key, %error, "a message of a further track is dropped");
+        let kind = match error {
+            UnpackError::Unsupported { .. } => "track-codec",
+            UnpackError::TooManyTracks(_) => "too-many-tracks",
+            _ => "damaged",
+        };
+        self.counters.add("messages_dropped", kind);
+    }
+
+    fn frame(&mut self, now: Instant, number: u8, unit: Unit) {
+        let kind = unit.codec.kind();
+        let Some(&rate_hz) = self.rates.get(&(number, kind)) else { return };
+        let (dts_ms, composition_ms) = (unit.dts_ms, unit.composition_ms);
+        let at = if number == FIRST {
+            self.timeline.map(now, kind, dts_ms, composition_ms, rate_hz)
+        } else {
+            self.timeline.map_further(now, (number, kind), dts_ms, composition_ms, rate_hz)
+        };
+        let (decoded_us, shown_us) = (at.dts.as_micros(rate_hz), at.pts.as_micros(rate_hz));
+        let wall = self.clock.wall(wall_now(), decoded_us) + (shown_us - decoded_us);
+        let later = i64::from(unit.offset_ns) * i64::from(rate_hz) / 1_000_000_000;
         let mut flags = unit.flags;
         flags.discontinuity |= at.discontinuity;
-        self.publication.push(Frame {
-            codec: unit.codec,
-            flags,
-            dts: at.dts,
-            pts: at.pts,
-            wall,
-            payload: unit.payload,
-        });
+        let frame = Frame { codec: unit.codec, flags, dts: at.dts, pts: at.pts + later, wall, payload: unit.payload };
+        if number == FIRST {
+            self.publication.push(frame);
+        } else {
+            self.publication.push_further(number, frame);
+        }
     }
 }
+
+/// The number of the first track of a kind.
+const FIRST: u8 = 0;

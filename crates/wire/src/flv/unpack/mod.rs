@@ -1,16 +1,24 @@
 //! From the bodies of audio and video tags to configurations and coded units.
 //!
-//! A body of Enhanced RTMP (a fourcc instead of a codec number) goes its own way in `extended`, which today only names
-//! what it refuses.
+//! The head of a body, with a codec number or (`extended`) a fourcc, says coding, track and packet type; `picture` and
+//! `sound` hold what is known of one track, and a file for each coding of pictures reads its units.
+
+mod av1;
+mod h264;
+mod h265;
+mod picture;
+mod sound;
 
 use bytes::Bytes;
-use media::h264::{self, nal, nal_type};
-use media::{Codec, Flags, Payload, TrackInfo, aac, bits::BitReader};
+use media::{Codec, Flags, Payload, TrackInfo};
 use smallvec::{SmallVec, smallvec};
 use thiserror::Error;
 
 use super::amf::{self, Value};
+use super::extended::{self, HeadError, Message, Packet, TRACKS_MAX};
 use super::{TagKind, codec_id, without_set_data_frame};
+use picture::{Pictures, Times};
+use sound::Sounds;
 
 /// What a body turned out to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +31,10 @@ pub enum Unpacked {
     Metadata(Value),
     /// The encoder says that its video ends here; a configuration may follow.
     SequenceEnd,
+    /// Something of another track than the first of its kind, which has the number 0. Never nested.
+    Further(u8, Box<Self>),
+    /// Something of another track than the first cannot be used; the first goes on.
+    Refused(UnpackError),
     /// Nothing of use: an empty body, a repeated configuration, media before any configuration, other script data.
     Ignored,
 }
@@ -38,6 +50,8 @@ pub struct Unit {
     pub dts_ms: u32,
     /// Presentation time after decoding time, in milliseconds. 0 for sound.
     pub composition_ms: i32,
+    /// Nanoseconds that the presentation is later still, below a millisecond.
+    pub offset_ns: u32,
     /// The coded bytes, in the shape of `media::Payload`.
     pub payload: Payload,
 }
@@ -56,25 +70,58 @@ pub enum UnpackError {
     /// The body ends within its header.
     #[error("a media message is cut short")]
     Short,
-    /// The lengths of NAL units do not add up.
-    #[error("a video message has NAL unit lengths that do not add up")]
+    /// The lengths of NAL units or OBUs do not add up.
+    #[error("a video message has units whose lengths do not add up")]
     Lengths,
+    /// The tracks of a message do not add up, or there are too many.
+    #[error("a media message has tracks that do not add up, or more than {TRACKS_MAX}")]
+    Tracks,
+    /// The publication has more tracks of a kind than are kept.
+    #[error("the publication has more than {TRACKS_MAX} tracks, and track {0} is one too many")]
+    TooManyTracks(u8),
     /// The configuration of H.264 is wrong.
     #[error(transparent)]
-    H264(#[from] h264::ConfigError),
+    H264(#[from] media::h264::ConfigError),
+    /// The configuration of H.265 is wrong.
+    #[error(transparent)]
+    H265(#[from] media::h265::ConfigError),
+    /// The configuration of AV1 is wrong.
+    #[error(transparent)]
+    Av1(#[from] media::av1::ConfigError),
+    /// The configuration of VP9 is wrong.
+    #[error(transparent)]
+    Vp9(#[from] media::vp9::ConfigError),
     /// The configuration of AAC is wrong.
     #[error(transparent)]
-    Aac(#[from] aac::ConfigError),
+    Aac(#[from] media::aac::ConfigError),
+    /// The configuration of Opus is wrong.
+    #[error(transparent)]
+    Opus(#[from] media::opus::HeadError),
 }
 
 /// Keeps what one publisher said of its tracks, and reads bodies by it.
 #[derive(Debug, Default)]
 pub struct Unpacker {
-    h264: Option<h264::Config>,
-    aac: Option<aac::Config>,
+    /// By number; `TRACKS_MAX` at most.
+    tracks: SmallVec<[(u8, Track); 1]>,
+}
+
+/// What is known under one number: a track of each kind.
+#[derive(Debug, Default)]
+struct Track {
+    pictures: Pictures,
+    sounds: Sounds,
 }
 
 type Found = SmallVec<[Unpacked; 2]>;
+
+/// One part of a message: coded bytes or a configuration of one track.
+struct Piece {
+    codec: Codec,
+    packet: Packet,
+    times: Times,
+    body: Bytes,
+}
 
 impl Unpacker {
     /// A reader that knows nothing yet.
@@ -82,129 +129,131 @@ impl Unpacker {
         Self::default()
     }
 
-    /// Reads one body: up to two things, a configuration before its frame.
+    /// Reads one body: mostly up to two things, a configuration before its frame; more where it has several tracks.
     ///
     /// # Errors
     /// Where the codec is not supported or the body is malformed. The reader can go on after either.
     pub fn unpack(&mut self, kind: TagKind, timestamp_ms: u32, body: &Bytes) -> Result<Found, UnpackError> {
+        let first = body.first().copied().unwrap_or(0);
         match kind {
             _ if body.is_empty() => Ok(ignored()),
-            TagKind::Audio => self.audio(timestamp_ms, body),
-            TagKind::Video => self.video(timestamp_ms, body),
             TagKind::Script => Ok(smallvec![script(body)]),
+            TagKind::Audio if first >> 4 == codec_id::AUDIO_EXTENDED => self.extended(kind, timestamp_ms, body),
+            TagKind::Audio => self.audio(timestamp_ms, first, body),
+            TagKind::Video if first & codec_id::VIDEO_EXTENDED_BIT != 0 => self.extended(kind, timestamp_ms, body),
+            TagKind::Video => self.video(timestamp_ms, first, body),
         }
     }
 
-    fn audio(&mut self, timestamp_ms: u32, body: &Bytes) -> Result<Found, UnpackError> {
-        let format = body.first().copied().unwrap_or(0) >> 4;
-        if format == codec_id::AUDIO_EXTENDED {
-            return Err(extended(body, codec_id::AUDIO_ADVICE));
-        }
+    fn audio(&mut self, dts_ms: u32, first: u8, body: &Bytes) -> Result<Found, UnpackError> {
+        let format = first >> 4;
         if format != codec_id::AUDIO_AAC {
             let name = codec_id::audio_name(format).to_owned();
             return Err(UnpackError::Unsupported { name, advice: codec_id::AUDIO_ADVICE });
         }
-        let packet = *body.get(1).ok_or(UnpackError::Short)?;
-        let coded = body.slice(2..);
-        match packet {
-            0 => {
-                let config = aac::Config::parse(coded)?;
-                if self.aac.as_ref() == Some(&config) {
-                    return Ok(ignored());
-                }
-                self.aac = Some(config.clone());
-                Ok(smallvec![Unpacked::Config(TrackInfo::aac(config))])
-            }
-            1 if !coded.is_empty() && self.aac.is_some() => Ok(smallvec![Unpacked::Frame(Unit {
-                codec: Codec::Aac,
-                flags: Flags { key: true, ..Flags::default() },
-                dts_ms: timestamp_ms,
-                composition_ms: 0,
-                payload: Payload::single(coded),
-            })]),
-            _ => Ok(ignored()),
-        }
+        let packet = match *body.get(1).ok_or(UnpackError::Short)? {
+            0 => Packet::SequenceStart,
+            1 => Packet::CodedFrames,
+            _ => Packet::Other,
+        };
+        let times = Times { dts_ms, composition_ms: 0, offset_ns: 0 };
+        self.piece(0, Piece { codec: Codec::Aac, packet, times, body: body.slice(2..) })
     }
 
-    fn video(&mut self, timestamp_ms: u32, body: &Bytes) -> Result<Found, UnpackError> {
-        let first = body.first().copied().unwrap_or(0);
-        if first & codec_id::VIDEO_EXTENDED_BIT != 0 {
-            return Err(extended(body, codec_id::VIDEO_ADVICE));
-        }
+    fn video(&mut self, dts_ms: u32, first: u8, body: &Bytes) -> Result<Found, UnpackError> {
         if first >> 4 == FRAME_COMMAND {
             return Ok(ignored());
         }
-        if first & 0x0f != codec_id::VIDEO_AVC {
-            let name = codec_id::video_name(first & 0x0f).to_owned();
-            return Err(UnpackError::Unsupported { name, advice: codec_id::VIDEO_ADVICE });
-        }
-        let Some(&[_, packet, c0, c1, c2]) = body.first_chunk::<5>() else { return Err(UnpackError::Short) };
-        let coded = body.slice(5..);
-        match packet {
-            0 => {
-                let config = h264::Config::parse_avcc(&coded)?;
-                if self.h264.as_ref() == Some(&config) {
-                    return Ok(ignored());
-                }
-                self.h264 = Some(config.clone());
-                Ok(smallvec![Unpacked::Config(TrackInfo::h264(config))])
+        let codec = match first & 0x0f {
+            codec_id::VIDEO_AVC => Codec::H264,
+            codec_id::VIDEO_HEVC => Codec::H265,
+            id => {
+                let name = codec_id::video_name(id).to_owned();
+                return Err(UnpackError::Unsupported { name, advice: codec_id::VIDEO_ADVICE });
             }
-            1 => self.picture(timestamp_ms, i32::from_be_bytes([c0, c1, c2, 0]) >> 8, &coded),
-            2 => Ok(smallvec![Unpacked::SequenceEnd]),
-            _ => Ok(ignored()),
-        }
+        };
+        let Some(&[_, packet, c0, c1, c2]) = body.first_chunk::<5>() else { return Err(UnpackError::Short) };
+        let packet = match packet {
+            0 => Packet::SequenceStart,
+            1 => Packet::CodedFramesX,
+            2 => Packet::SequenceEnd,
+            _ => Packet::Other,
+        };
+        let times = Times { dts_ms, composition_ms: signed([c0, c1, c2]), offset_ns: 0 };
+        self.piece(0, Piece { codec, packet, times, body: body.slice(5..) })
     }
 
-    fn picture(&mut self, dts_ms: u32, composition_ms: i32, coded: &Bytes) -> Result<Found, UnpackError> {
-        let length_size = self.h264.as_ref().map_or(4, |config| config.length_size);
-        let units = h264::split_avcc(coded, length_size).ok_or(UnpackError::Lengths)?;
-        let (sets, units): (Vec<_>, Vec<_>) =
-            units.into_iter().partition(|unit| matches!(nal_type(unit), nal::SPS | nal::PPS));
+    fn extended(&mut self, kind: TagKind, dts_ms: u32, body: &Bytes) -> Result<Found, UnpackError> {
+        let Message { packet, offset_ns, parts } = extended::read(kind, body).map_err(|error| match error {
+            HeadError::Short => UnpackError::Short,
+            HeadError::Tracks => UnpackError::Tracks,
+        })?;
         let mut found = Found::new();
-        if let Some(config) = self.renewed(&sets) {
-            self.h264 = Some(config.clone());
-            found.push(Unpacked::Config(TrackInfo::h264(config)));
-        }
-        let payload: Payload =
-            units.into_iter().filter(|unit| !matches!(nal_type(unit), nal::AUD | nal::FILLER)).collect();
-        if self.h264.is_some() && payload.units.iter().any(|unit| is_slice(unit)) {
-            let flags = picture_flags(&payload);
-            found.push(Unpacked::Frame(Unit { codec: Codec::H264, flags, dts_ms, composition_ms, payload }));
+        for part in parts {
+            let times = Times { dts_ms, composition_ms: 0, offset_ns };
+            let taken = codec_of(kind, part.fourcc, packet)
+                .and_then(|codec| self.piece(part.track, Piece { codec, packet, times, body: part.body }));
+            match (part.track, taken) {
+                (0, taken) => found.extend(taken?),
+                (_, Err(error)) => found.push(Unpacked::Refused(error)),
+                (track, Ok(taken)) => found.extend(
+                    taken
+                        .into_iter()
+                        .filter(|what| *what != Unpacked::Ignored)
+                        .map(|what| Unpacked::Further(track, Box::new(what))),
+                ),
+            }
         }
         Ok(if found.is_empty() { ignored() } else { found })
     }
 
-    /// The configuration with parameter sets that came in band, where they change it. Sets that make no sense are
-    /// passed over: the picture may still be decodable by those that are known.
-    fn renewed(&self, sets: &[Bytes]) -> Option<h264::Config> {
-        let known = self.h264.as_ref();
-        if sets.is_empty()
-            || known.is_some_and(|known| sets.iter().all(|set| known.sps.contains(set) || known.pps.contains(set)))
-        {
-            return None;
-        }
-        let (mut sps, mut pps) = known.map(|known| (known.sps.clone(), known.pps.clone())).unwrap_or_default();
-        for set in sets {
-            let list = if nal_type(set) == nal::SPS { &mut sps } else { &mut pps };
-            let full = list.len() >= SETS_MAX;
-            match list.iter_mut().find(|old| set_id(old) == set_id(set)) {
-                Some(old) => *old = set.clone(),
-                None if full => return None,
-                None => list.push(set.clone()),
+    /// Takes a part of a message by what is known of its track.
+    fn piece(&mut self, track: u8, piece: Piece) -> Result<Found, UnpackError> {
+        let known = self.track(track).ok_or(UnpackError::TooManyTracks(track))?;
+        let Piece { codec, packet, mut times, mut body } = piece;
+        let is_video = codec.kind() == media::Kind::Video;
+        match packet {
+            Packet::SequenceStart if is_video => known.pictures.configure(codec, &body),
+            Packet::SequenceStart => known.sounds.configure(codec, &body),
+            Packet::CodedFrames if matches!(codec, Codec::H264 | Codec::H265) => {
+                let Some(&composition) = body.first_chunk::<3>() else { return Err(UnpackError::Short) };
+                times.composition_ms = signed(composition);
+                body = body.slice(3..);
+                known.pictures.take(codec, times, &body)
             }
+            Packet::CodedFrames | Packet::CodedFramesX if is_video => known.pictures.take(codec, times, &body),
+            Packet::CodedFrames => Ok(known.sounds.take(codec, times.dts_ms, times.offset_ns, body)),
+            Packet::SequenceEnd if is_video => Ok(smallvec![Unpacked::SequenceEnd]),
+            _ => Ok(ignored()),
         }
-        let length_size = known.map_or(4, |known| known.length_size);
-        h264::Config::from_sets(sps, pps).ok().map(|config| h264::Config { length_size, ..config })
+    }
+
+    fn track(&mut self, number: u8) -> Option<&mut Track> {
+        let at = match self.tracks.iter().position(|(known, _)| *known == number) {
+            Some(at) => at,
+            None => {
+                // Room is kept for the first.
+                let others = self.tracks.iter().filter(|(known, _)| *known != 0).count();
+                if number != 0 && others >= TRACKS_MAX - 1 {
+                    return None;
+                }
+                self.tracks.push((number, Track::default()));
+                self.tracks.len() - 1
+            }
+        };
+        self.tracks.get_mut(at).map(|(_, track)| track)
     }
 }
 
 /// `FrameType` of a message that is a command to the player and no picture (annex E.4.3.1).
 const FRAME_COMMAND: u8 = 5;
-/// Parameter sets of one kind that are kept, at most (ISO/IEC 14496-15 has 5 bits for the count).
-const SETS_MAX: usize = 31;
 
 fn ignored() -> Found {
     smallvec![Unpacked::Ignored]
+}
+
+fn signed([a, b, c]: [u8; 3]) -> i32 {
+    i32::from_be_bytes([a, b, c, 0]) >> 8
 }
 
 fn script(body: &Bytes) -> Unpacked {
@@ -216,39 +265,17 @@ fn script(body: &Bytes) -> Unpacked {
     }
 }
 
-fn extended(body: &Bytes, advice: &'static str) -> UnpackError {
-    match body.get(1..5).and_then(|fourcc| <[u8; 4]>::try_from(fourcc).ok()) {
-        Some(fourcc) => UnpackError::Unsupported { name: codec_id::fourcc_name(fourcc), advice },
-        None => UnpackError::Short,
+/// The coding of a fourcc.
+fn codec_of(kind: TagKind, fourcc: [u8; 4], packet: Packet) -> Result<Codec, UnpackError> {
+    let advice = if kind == TagKind::Audio { codec_id::AUDIO_ADVICE } else { codec_id::VIDEO_ADVICE };
+    if packet == Packet::Mpeg2TsSequenceStart {
+        let name = format!("{}, configured by a descriptor of MPEG-2 TS", codec_id::fourcc_name(fourcc));
+        return Err(UnpackError::Unsupported { name, advice: codec_id::TS_ADVICE });
     }
+    codec_id::codec_of_fourcc(fourcc)
+        .filter(|codec| (codec.kind() == media::Kind::Audio) == (kind == TagKind::Audio))
+        .ok_or_else(|| UnpackError::Unsupported { name: codec_id::fourcc_name(fourcc), advice })
 }
-
-fn is_slice(unit: &[u8]) -> bool {
-    (nal::SLICE..=nal::IDR).contains(&nal_type(unit))
-}
-
-fn picture_flags(payload: &Payload) -> Flags {
-    let slices = || payload.units.iter().filter(|unit| is_slice(unit));
-    Flags {
-        key: slices().any(|unit| nal_type(unit) == nal::IDR),
-        discardable: !slices().any(|unit| h264::is_reference(unit)),
-        b_frame: slices().any(|unit| h264::is_b_slice(unit)),
-        discontinuity: false,
-    }
-}
-
-/// The number that slices and picture parameter sets refer to a set by (ITU-T H.264 sections 7.3.2.1.1 and 7.3.2.2).
-fn set_id(set: &[u8]) -> Option<u32> {
-    let head = h264::unescape(set.get(1..set.len().min(SET_HEAD_BYTES)).unwrap_or_default());
-    let mut bits = BitReader::new(&head);
-    if nal_type(set) == nal::SPS {
-        bits.skip(24)?;
-    }
-    bits.ue()
-}
-
-/// Bytes of a parameter set in which its number is.
-const SET_HEAD_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests;
