@@ -81,6 +81,8 @@ struct Packets {
 const STALL: Duration = Duration::from_secs(2);
 /// The same where media is heard of once a second only.
 const PACKETS_STALL: Duration = Duration::from_secs(4);
+/// A pause up to this is the rhythm of a slow source.
+const GAP_MS_MAX: i64 = 2_000;
 
 impl Health {
     /// A track is announced, or changed.
@@ -141,7 +143,9 @@ impl Health {
             };
         }
         if is_picture {
-            self.video.picture(arrival.flags, on_ms.saturating_add(gap_ms));
+            // A stall is told as one, and makes no key frame late.
+            let pause_ms = if gap_ms > GAP_MS_MAX { 0 } else { gap_ms };
+            self.video.picture(arrival.flags, on_ms.saturating_add(pause_ms));
             if arrival.flags.b_frame && self.video.keys.b_frames == BFrames::Referenced {
                 self.ledger.raise(now, Fault::BFrames, 0.0);
             }
