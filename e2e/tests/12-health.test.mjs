@@ -91,7 +91,7 @@ test('key frames far apart, and B-frames: each is told, and what to change', asy
     const panel = page.locator('.watch .health');
     await panel.waitFor();
     await until('the sentence', async () => /Key frames come [\d.]+ s apart.*Keyframe Interval/.test(await panel.innerText()));
-    const figures = await panel.locator('.figures').innerText();
+    const figures = await panel.locator('.measures').innerText();
     assert.match(figures, /H\.264/);
     assert.match(figures, /640×360/);
     const drawn = await panel.locator('canvas').first().evaluate((canvas) => {

@@ -23,7 +23,7 @@ export class HealthPanel {
   readonly #badge = badge();
   readonly #faults = h('ul', { className: 'faults', role: 'status' });
   readonly #past = h('p', { className: 'small soft', hidden: true });
-  readonly #figures = h('dl', { className: 'figures' });
+  readonly #figures = h('dl', { className: 'measures' });
   readonly #values = new Map<string, HTMLElement>();
   readonly #bitrate = new Plot('Bitrate received');
   readonly #frameRate = new Plot('Pictures received');
@@ -64,8 +64,8 @@ export class HealthPanel {
     this.#write('Frame rate', rate(video?.frameRate, video?.frameRateClaimed));
     this.#write('Picture bitrate', bitrate(video?.bitrate ?? undefined));
     this.#write('Key frame every', keyFrames(video));
-    this.#write('B-frames', video ? (B_FRAMES[video.bFrames] ?? video.bFrames) : '–');
-    this.#write('Sound', list(audio?.codec && codec(audio.codec), audio?.profile));
+    this.#write('B-frames', video?.frameRate ? (B_FRAMES[video.bFrames] ?? video.bFrames) : '–');
+    this.#write('Sound', list(audio?.profile ?? (audio?.codec && codec(audio.codec))));
     this.#write(
       'Sample rate',
       audio?.sampleRate ? `${audio.sampleRate / 1000} kHz, ${audio.channels} ch` : '–',
@@ -74,6 +74,7 @@ export class HealthPanel {
     this.#write('Uplink speed', facts.speed === null ? '–' : `${facts.speed.toFixed(2)}×`);
     this.#write('Sound to picture', milliseconds(facts.interleaveMs ?? undefined));
     this.#write('Stalls', String(facts.stalls));
+    this.#frameRate.element.hidden = !lastMinute.frameRate.some((pictures) => pictures > 0);
     this.#bitrate.show(lastMinute.bitrate, bitrate(lastMinute.bitrate.at(-1)));
     this.#frameRate.show(lastMinute.frameRate, perSecond(lastMinute.frameRate.at(-1) ?? 0));
     this.#past.hidden = history.length === 0;
@@ -92,9 +93,12 @@ export class HealthPanel {
     );
   }
 
+  /** A measure that is not known is not shown: of a browser's packets most are not. */
   #write(label: string, text: string): void {
     const value = this.#values.get(label);
-    if (value) say(value, text);
+    if (!value) return;
+    say(value, text);
+    if (value.parentElement) value.parentElement.hidden = text === '–';
   }
 }
 

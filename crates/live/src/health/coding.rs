@@ -100,6 +100,7 @@ fn aac_profile(object_type: u8) -> String {
 mod tests {
     use bytes::Bytes;
     use media::{TrackInfo, aac};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -116,5 +117,15 @@ mod tests {
         assert_eq!(behind.profile.as_deref(), Some("HE-AAC"));
         assert_eq!(of(&[0x2b, 0x11, 0x88]).profile.as_deref(), Some("HE-AAC"), "hierarchical");
         assert_eq!(of(&[0xeb, 0x09, 0x88]).profile.as_deref(), Some("HE-AAC v2"));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..16)) {
+            let _ = sync_extension(&bytes);
+            if let Ok(config) = aac::Config::parse(Bytes::from(bytes)) {
+                let _ = Coding::of(&TrackInfo::aac(config));
+            }
+        }
     }
 }

@@ -169,13 +169,12 @@ impl Health {
     /// A source of packets is alive, and has sent so many bytes since it began.
     pub fn packets(&mut self, now: Instant, bytes: u64) {
         self.look(now);
+        let from = self.heard.unwrap_or(now);
         self.hear(now, PACKETS_STALL);
         let Some(packets) = &mut self.packets else { return };
         let new = bytes.saturating_sub(packets.bytes);
         packets.bytes = packets.bytes.max(bytes);
-        if let Some(second) = self.window.current() {
-            second.video_bytes = second.video_bytes.saturating_add(new);
-        }
+        self.window.spread(from, now, new);
     }
 
     /// Nothing came: time has passed. To be called twice a second, so that silence is noticed.

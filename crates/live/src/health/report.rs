@@ -97,7 +97,7 @@ impl Health {
             score: score_of(&faults),
             video: self.video_report(),
             audio: self.audio_report(),
-            bitrate_bps: self.bitrate_bps(|second| second.video_bytes.saturating_add(second.audio_bytes)).unwrap_or(0),
+            bitrate_bps: self.all_bps(),
             speed: self.speed(now),
             apart_ms: self.window.newest(1).next().and_then(|second| second.apart_ms),
             stalls: self.stalls,
@@ -107,11 +107,15 @@ impl Health {
         }
     }
 
-    /// In a word, and what is wrong: the part of a report that a list of streams shows.
-    pub fn summary(&mut self, now: Instant) -> (Score, Vec<Spell>) {
+    /// The part of a report that a list of streams shows: in a word, what is wrong, bits a second.
+    pub fn summary(&mut self, now: Instant) -> (Score, Vec<Spell>, u64) {
         self.look(now);
         let faults = self.ledger.active();
-        (score_of(&faults), faults)
+        (score_of(&faults), faults, self.all_bps())
+    }
+
+    fn all_bps(&self) -> u64 {
+        self.bitrate_bps(|second| second.video_bytes.saturating_add(second.audio_bytes)).unwrap_or(0)
     }
 
     fn video_report(&self) -> Option<Video> {

@@ -65,6 +65,21 @@ impl Window {
         self.cell_mut(self.at)
     }
 
+    /// Adds bytes that came at any time between `from` and `now`: to this second and the one before, by their share.
+    pub(super) fn spread(&mut self, from: Instant, now: Instant, bytes: u64) {
+        let Some(begin) = self.begin else { return };
+        let here = now.saturating_duration_since(from.max(begin + Duration::from_secs(self.at)));
+        let all = now.saturating_duration_since(from).as_micros().max(1);
+        let share = u128::from(bytes).saturating_mul(here.as_micros()) / all;
+        let newer = u64::try_from(share).unwrap_or(bytes).min(bytes);
+        let before = self.at.checked_sub(1);
+        for (second, part) in [(Some(self.at), newer), (before.or(Some(self.at)), bytes - newer)] {
+            if let Some(cell) = second.and_then(|second| self.cell_mut(second)) {
+                cell.video_bytes = cell.video_bytes.saturating_add(part);
+            }
+        }
+    }
+
     /// The newest `count` whole seconds, the newest first; fewer where there are not as many.
     pub(super) fn newest(&self, count: usize) -> impl Iterator<Item = &Second> + Clone {
         let whole = usize::try_from(self.at).unwrap_or(usize::MAX).min(SECONDS_MAX).min(count);

@@ -195,7 +195,7 @@ fn describe(stream: &LiveStream, whole: bool) -> Entry {
         let info = |kind| frames.track(kind).map(|track| track.info.clone());
         (info(Kind::Video), info(Kind::Audio), frames.stats(now))
     };
-    let (score, faults, measures) = judge(stream, now, whole);
+    let Judged { score, faults, bitrate_bps, measures } = judge(stream, now, whole);
     let packets = stream.packets();
     let codec = |known: Option<Codec>, packet: Option<Codec>| known.or(packet).map(Codec::name);
     let video_codec = codec(video.as_ref().map(|info| info.codec), packets.video.map(|track| track.codec));
@@ -206,7 +206,6 @@ fn describe(stream: &LiveStream, whole: bool) -> Entry {
         Config::Opus(config) => (info.clock_rate_hz, config.channels),
         _ => (info.clock_rate_hz, 2),
     });
-    let measured_bps = measures.as_ref().map_or(0, |measures| measures.bitrate);
     Entry {
         app: stream.key.app.to_string(),
         stream: stream.key.stream.to_string(),
@@ -223,22 +222,31 @@ fn describe(stream: &LiveStream, whole: bool) -> Entry {
             sample_rate: sound.map(|sound| sound.0),
             channels: sound.map(|sound| sound.1),
         }),
-        bitrate: if stats.bitrate_bps > 0 { stats.bitrate_bps } else { measured_bps },
+        // A source of packets has frames only while somebody needs them.
+        bitrate: if stats.bitrate_bps > 0 { stats.bitrate_bps } else { bitrate_bps },
         viewers: VIEWERS.into_iter().map(|name| (name, stream.viewers(name))).collect(),
         warnings: warnings(&faults, stats.b_frames),
         health: Health { score, measures },
     }
 }
 
-/// The score, the faults, and where they are wanted the measures.
-fn judge(stream: &LiveStream, now: Instant, whole: bool) -> (&'static str, Vec<Spell>, Option<Measures>) {
+/// What is known of a publisher's health.
+struct Judged {
+    score: &'static str,
+    faults: Vec<Spell>,
+    bitrate_bps: u64,
+    /// Where they are wanted.
+    measures: Option<Measures>,
+}
+
+fn judge(stream: &LiveStream, now: Instant, whole: bool) -> Judged {
     if !whole {
-        let (score, faults) = stream.health().summary(now);
-        return (score.name(), faults, None);
+        let (score, faults, bitrate_bps) = stream.health().summary(now);
+        return Judged { score: score.name(), faults, bitrate_bps, measures: None };
     }
     let report = stream.health().report(now);
-    let (score, faults) = (report.score.name(), report.faults.clone());
-    (score, faults, Some(measures(report, now)))
+    let (score, faults, bitrate_bps) = (report.score.name(), report.faults.clone(), report.bitrate_bps);
+    Judged { score, faults, bitrate_bps, measures: Some(measures(report, now)) }
 }
 
 fn measures(report: health::Report, now: Instant) -> Measures {

@@ -57,6 +57,19 @@ fn every_fault_has_a_code_of_its_own_and_a_sentence_that_names_a_setting() {
 }
 
 #[test]
+fn the_page_of_the_documentation_has_every_fault() {
+    let page = include_str!("../../../../../docs/health.md");
+    for fault in Fault::ALL {
+        let row = format!("| `{}` | {} | ", fault.code(), fault.severity().name());
+        assert!(page.contains(&row), "docs/health.md lacks: {row}");
+    }
+    assert_eq!(page.matches("\n| `").count(), Fault::ALL.len() + MEASURES);
+}
+
+/// Rows of the table of measures that begin with a name.
+const MEASURES: usize = 10;
+
+#[test]
 fn what_is_over_is_gone_after_a_while_and_stays_in_a_bounded_history() {
     let mut world = World::new();
     world.run(5_000).shift(-500).run(1_000);
@@ -323,11 +336,16 @@ fn a_source_of_packets_has_its_bitrate_and_its_stalls() {
     let begin = Instant::now();
     let mut health = Health::default();
     health.announce_packets(begin, Some(Codec::H264), Some(Codec::Opus));
-    for second in 0..20u64 {
-        health.packets(begin + Duration::from_secs(second), second * 125_000);
+    // Heard of once a second, now a little before the second is whole and now a little after.
+    for second in 1..=20u64 {
+        let at_ms = second * 1_000 + if second % 2 == 0 { 10 } else { 0 } - 5;
+        health.packets(begin + Duration::from_millis(at_ms), at_ms * 125);
     }
-    let report = health.report(begin + Duration::from_secs(20));
-    assert_eq!((report.bitrate_bps, report.score), (1_000_000, Score::Good));
+    let report = health.report(begin + Duration::from_millis(20_010));
+    assert!((990_000..=1_010_000).contains(&report.bitrate_bps), "{}", report.bitrate_bps);
+    assert_eq!(report.score, Score::Good);
+    let even = report.seconds.iter().skip(2).all(|second| (120_000..=130_000).contains(&second.video_bytes));
+    assert!(even, "{:?}", report.seconds);
     assert_eq!(report.video.unwrap().codec, Some(Codec::H264));
     health.packets(begin + Duration::from_secs(25), 0);
     let report = health.report(begin + Duration::from_secs(26));
