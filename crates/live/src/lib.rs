@@ -9,6 +9,7 @@ pub mod clock;
 mod cursor;
 pub mod depacketise;
 mod entry;
+pub mod health;
 pub mod hls;
 mod mux;
 pub mod name;

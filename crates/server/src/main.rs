@@ -14,6 +14,7 @@ mod config;
 mod counters;
 mod demo;
 mod door;
+mod health;
 mod http;
 mod hub;
 mod media;

@@ -121,6 +121,13 @@ impl Media {
         let _ = self.send(shard, command);
     }
 
+    /// Bytes that a leg had received when its shard last counted: once a second.
+    pub fn bytes_in(&self, shard: usize, leg: LegId) -> u64 {
+        let stats = lock(&self.routes.stats);
+        let own = stats.get(&shard).and_then(|stats| stats.per_leg.iter().find(|counted| counted.leg == leg));
+        own.map_or(0, |counted| counted.bytes_in)
+    }
+
     /// What the media threads counted, in the text format of Prometheus.
     pub fn metrics(&self) -> String {
         let mut out = String::new();

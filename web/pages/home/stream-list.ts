@@ -1,6 +1,7 @@
 import { h, say } from '../parts/dom.js';
 import { bitrate, codec, sentence, since, size } from '../parts/format.js';
 import type { StreamFacts } from '../parts/server.js';
+import { badge, setBadge } from './health.js';
 import { Pictures } from './pictures.js';
 
 /** The names of one stream. */
@@ -67,6 +68,7 @@ class Card {
   readonly #format = h('p', { className: 'small soft' });
   readonly #origin = h('p', { className: 'small soft' });
   readonly #warnings = h('div');
+  readonly #badge = badge();
   #stream: StreamFacts;
 
   constructor(stream: StreamFacts, picture: ReturnType<Pictures['of']>) {
@@ -78,7 +80,7 @@ class Card {
     const about = h(
       'div',
       { className: 'about' },
-      h('h2', {}, `${stream.app}/${stream.stream}`),
+      h('div', { className: 'title' }, h('h2', {}, `${stream.app}/${stream.stream}`), this.#badge),
       this.#format,
       this.#origin,
     );
@@ -99,6 +101,7 @@ class Card {
     say(this.#format, parts.filter(Boolean).join(' · '));
     const age = since(publisher.since, Date.now());
     say(this.#origin, `${PROTOCOLS[publisher.protocol] ?? publisher.protocol}${age && ` · ${age}`}`);
+    setBadge(this.#badge, stream.health.score, stream.warnings.length);
     this.renewPicture();
   }
 
@@ -106,7 +109,8 @@ class Card {
     const { taken, refusal, canvas } = this.#picture;
     canvas.hidden = !taken;
     say(this.#hint, this.#stream.video ? (refusal === undefined ? '' : 'No preview') : 'Sound only');
-    const sentences = this.#stream.warnings.map((warning) => sentence(warning.message));
+    // The worst of them here; all of them where the stream is opened.
+    const sentences = this.#stream.warnings.slice(0, 1).map((warning) => sentence(warning.message));
     if (refusal && sentences.length === 0) sentences.push(sentence(refusal));
     const before = [...this.#warnings.children].map((child) => child.textContent);
     if (before.join('\n') === sentences.join('\n')) return;

@@ -4,6 +4,7 @@ import { copyRow, h, say, tabs } from '../parts/dom.js';
 import { bitrate, codec, milliseconds, perSecond, sentence, size } from '../parts/format.js';
 import { Plot } from '../parts/plot.js';
 import type { ServerFacts, StreamFacts } from '../parts/server.js';
+import { HealthPanel } from './health.js';
 import { keyOf, type StreamName } from './stream-list.js';
 
 type Door = 'whep' | 'flv' | 'hls';
@@ -48,7 +49,7 @@ class View {
   readonly #notice = h('div', { className: 'say' }, this.#say);
   readonly #sound = h('button', { type: 'button', className: 'sound', hidden: true });
   readonly #other = h('button', { type: 'button', hidden: true }, 'Play by FLV');
-  readonly #warnings = h('div', { role: 'status' });
+  readonly #health: HealthPanel;
   readonly #figures = h('dl', { className: 'figures' });
   readonly #values = new Map<string, HTMLElement>();
   readonly #bitrate = new Plot('Bitrate');
@@ -63,6 +64,7 @@ class View {
     this.name = name;
     this.#server = server;
     this.#refused = refused;
+    this.#health = new HealthPanel(name);
     for (const label of FIGURES) {
       const value = h('dd', {}, '–');
       this.#values.set(label, value);
@@ -80,13 +82,10 @@ class View {
 
   close(): void {
     this.#player?.stop();
+    this.#health.close();
   }
 
   update(stream: StreamFacts | undefined): void {
-    const sentences = stream?.warnings.map((warning) => sentence(warning.message)) ?? [];
-    if ([...this.#warnings.children].map((child) => child.textContent).join('\n') !== sentences.join('\n')) {
-      this.#warnings.replaceChildren(...sentences.map((text) => h('p', { className: 'notice warn' }, text)));
-    }
     if (!stream) return;
     const { webrtc, flv, hls, rtmp } = stream.viewers;
     this.#viewers = String(webrtc + flv + hls + rtmp);
@@ -126,7 +125,7 @@ class View {
         h('a', { href: '#', className: 'small' }, 'Close'),
         this.#doors,
       ),
-      h('div', { className: 'left' }, stage, this.#warnings, addresses),
+      h('div', { className: 'left' }, stage, this.#health.element, addresses),
       h('div', { className: 'right' }, figures),
     );
   }

@@ -18,6 +18,13 @@ export class Plot {
     this.#draw();
   }
 
+  /** All values at once, the oldest first. */
+  show(values: readonly number[], text: string): void {
+    this.#values.splice(0, this.#values.length, ...values.slice(-POINTS_MAX));
+    say(this.#value, text);
+    this.#draw();
+  }
+
   clear(): void {
     this.#values.length = 0;
     say(this.#value, '');

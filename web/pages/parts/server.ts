@@ -28,6 +28,53 @@ export interface StreamFacts {
   bitrate: number;
   viewers: { webrtc: number; rtmp: number; flv: number; hls: number };
   warnings: { code: string; message: string }[];
+  health: { score: Score };
+}
+
+export type Score = 'good' | 'fair' | 'bad';
+
+/** Something that is wrong with what a publisher sends, and what to do about it. */
+export interface Fault {
+  code: string;
+  severity: 'info' | 'warn' | 'error';
+  message: string;
+  count: number;
+  since: string;
+  last: string;
+}
+
+/** What a publisher sends, in `GET /v1/streams/{app}/{stream}`. What is not known is null. */
+export interface HealthFacts {
+  score: Score;
+  video: {
+    codec: string | null;
+    profile: string | null;
+    level: string | null;
+    width: number | null;
+    height: number | null;
+    frameRate: number | null;
+    frameRateClaimed: number | null;
+    bitrate: number | null;
+    gopMs: number | null;
+    gopMsMax: number | null;
+    gopFrames: number | null;
+    bFrames: string;
+  } | null;
+  audio: {
+    codec: string | null;
+    profile: string | null;
+    sampleRate: number | null;
+    channels: number | null;
+    bitrate: number | null;
+  } | null;
+  bitrate: number;
+  speed: number | null;
+  interleaveMs: number | null;
+  stalls: number;
+  faults: Fault[];
+  history: Fault[];
+  /** A value for each whole second, the oldest first. */
+  lastMinute: { bitrate: number[]; frameRate: number[] };
 }
 
 /** What the server said no with. */
@@ -53,6 +100,17 @@ export function fetchServer(): Promise<ServerFacts> {
 export async function fetchStreams(): Promise<StreamFacts[]> {
   const { streams } = await get<{ streams: StreamFacts[] }>('/v1/streams');
   return streams;
+}
+
+/** One stream with its health; nothing while it is not live. */
+export async function fetchHealth(app: string, stream: string): Promise<HealthFacts | undefined> {
+  try {
+    const path = `/v1/streams/${encodeURIComponent(app)}/${encodeURIComponent(stream)}`;
+    return (await get<{ health: HealthFacts }>(path)).health;
+  } catch (thrown) {
+    if (thrown instanceof Refusal && thrown.status === 404) return undefined;
+    throw thrown;
+  }
 }
 
 /** Asks again and again while the page is visible: at once when it becomes visible, then every `everyMs`. Never two at a time. */

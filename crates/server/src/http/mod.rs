@@ -4,6 +4,7 @@ mod listener;
 mod pages;
 mod problem;
 mod rest;
+mod streams;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -45,7 +46,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(rest::ready))
         .route("/metrics", get(rest::metrics))
         .route("/v1/server", get(rest::server))
-        .route("/v1/streams", get(rest::streams))
+        .route("/v1/streams", get(streams::list))
+        .route("/v1/streams/{app}/{stream}", get(streams::one))
         .route("/whip/{app}/{stream}", post(whip::publish))
         .route("/whep/{app}/{stream}", post(whip::play))
         .route("/whip/{app}/{stream}/{session}", axum::routing::patch(whip::patch).delete(whip::delete))

@@ -146,6 +146,7 @@ impl Hub {
             tick.tick().await;
             let now = Instant::now();
             for stream in self.list() {
+                crate::health::look(&stream, now, &self.counters);
                 if stream.silence(now) >= self.settings.publish_timeout {
                     self.remove(&stream, EndReason::PublisherSilent);
                 }
@@ -167,6 +168,7 @@ impl Hub {
         }
         drop(streams);
         if stream.end_reason().is_none() {
+            crate::health::look(stream, Instant::now(), &self.counters);
             tracing::info!(stream = %stream.key, %reason, "stream ends");
             self.counters.add("streams_ended", reason.name());
         }

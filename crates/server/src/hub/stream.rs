@@ -9,6 +9,7 @@ use std::{
 };
 
 use live::{
+    health::Health,
     name::StreamKey,
     stream::{EndReason, Entry, Limits, Read, Start, Stream, Track},
 };
@@ -66,6 +67,7 @@ pub struct LiveStream {
     /// Held while the packet tracks are being made, so that nobody finds them half made.
     pub packets_starting: Mutex<()>,
     frames: Mutex<Stream>,
+    health: Mutex<Health>,
     limits: Limits,
     changed: Notify,
     packets: Mutex<PacketTracks>,
@@ -87,6 +89,7 @@ impl LiveStream {
             packets_wanted: Demand::default(),
             packets_starting: Mutex::default(),
             frames: Mutex::new(Stream::new(limits.clone())),
+            health: Mutex::default(),
             limits,
             changed: Notify::new(),
             packets: Mutex::default(),
@@ -106,6 +109,11 @@ impl LiveStream {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is known of the publisher's health, for a short look; never held across an await.
+    pub fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The packet tracks as they are now.
     pub fn packets(&self) -> PacketTracks {
         *self.packets.lock().unwrap_or_else(PoisonError::into_inner)
@@ -113,6 +121,10 @@ impl LiveStream {
 
     /// Sets the packet tracks.
     pub fn set_packets(&self, tracks: PacketTracks) {
+        if !self.door.is_frames() {
+            let codec = |track: Option<PacketTrack>| track.map(|track| track.codec);
+            self.health().announce_packets(Instant::now(), codec(tracks.video), codec(tracks.audio));
+        }
         *self.packets.lock().unwrap_or_else(PoisonError::into_inner) = tracks;
     }
 

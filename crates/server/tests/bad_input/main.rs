@@ -15,6 +15,7 @@ mod changes;
 mod codecs;
 mod commands;
 mod drain;
+mod health;
 mod publishers;
 #[path = "../rig/mod.rs"]
 mod rig;

@@ -116,10 +116,12 @@ impl Ingest {
             Err(error) => {
                 tracing::debug!(stream = %self.publication.stream().key, %error, "a message is dropped");
                 self.counters.add("messages_dropped", "damaged");
+                self.publication.stream().health().damaged(now);
                 return Ok(());
             }
         };
         for unpacked in found {
+            crate::health::unpacked(self.publication.stream(), now, &unpacked);
             match unpacked {
                 Unpacked::Further(number, unpacked) => self.unpacked(now, number, *unpacked),
                 Unpacked::Refused(error) => self.refused(&error),

@@ -217,7 +217,7 @@ impl Task {
                 event = events.recv() => match event {
                     None => break "media-thread-gone",
                     Some(Event::Ended { .. }) => break "connection-over",
-                    Some(Event::Received { .. }) if publishes => stream.touch(Instant::now()),
+                    Some(Event::Received { .. }) if publishes => self.received(&stream, Instant::now()),
                     Some(Event::IceRestarted { answer, .. }) => self.restarted(answer),
                     Some(_) => {}
                 },
@@ -237,6 +237,12 @@ impl Task {
         tracing::debug!(stream = %stream.key, reason, publishes, "WebRTC session ends");
         drop(holds);
         drop(told);
+    }
+
+    /// The publisher has sent media in the last second.
+    fn received(&self, stream: &LiveStream, now: Instant) {
+        stream.touch(now);
+        stream.health().packets(now, self.app.media.bytes_in(self.shard, self.leg));
     }
 
     fn restart(&mut self, fragment: String, reply: oneshot::Sender<Result<String, String>>) {
