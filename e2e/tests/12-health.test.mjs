@@ -65,6 +65,27 @@ test('a good stream is good, and has the measures of its encoder', async () => {
   }
 });
 
+test('a browser that publishes has its codings and its bitrate, and no fault', async () => {
+  const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
+  const page = await context.newPage();
+  try {
+    await page.goto(`${server.http}/`);
+    await page.fill('#publish input', 'browser');
+    await page.getByRole('button', { name: 'Test picture' }).click();
+    const told = await health('browser', 'a bitrate', (told) => told.bitrate > 0 && told.lastMinute.bitrate.length >= 6);
+    assert.deepEqual([told.video.codec, told.audio.codec], ['H264', 'opus']);
+    assert.deepEqual(told.faults.filter(({ code }) => code !== 'stalled'), []);
+    const { streams } = await (await fetch(`${server.http}/v1/streams`)).json();
+    assert.ok(streams.find(({ stream }) => stream === 'browser').bitrate > 0, 'the list has it as well');
+    await page.getByRole('link', { name: 'Watch it' }).click();
+    const panel = page.locator('.watch .health');
+    await until('the panel', async () => /Good|Fair/.test(await panel.innerText()));
+    assert.doesNotMatch(await panel.locator('.measures').innerText(), /–/, 'what is not known is not shown');
+  } finally {
+    await context.close();
+  }
+});
+
 test('key frames far apart, and B-frames: each is told, and what to change', async () => {
   const long = start('long', '-g', '300', '-bf', '0');
   const bent = start('bent', '-g', '30', '-bf', '2', '-b_strategy', '0', '-x264-params', 'b-pyramid=normal:bframes=3');
