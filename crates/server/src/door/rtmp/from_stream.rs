@@ -73,5 +73,6 @@ async fn play(connection: &mut Connection, app: &Arc<App>, stream: Arc<LiveStrea
         if !parts.is_empty() {
             connection.write(&mem::take(&mut parts)).await?;
         }
+        connection.ask_to_move(app).await?;
     }
 }
