@@ -19,7 +19,7 @@ use crate::{
     auth::{Application, Gate},
     clock::unix_now_s,
     demo,
-    door::stream_key,
+    door::{rtmp, stream_key},
     hub, shard,
 };
 
@@ -60,10 +60,10 @@ fn plan(args: &DevArgs, key: &str, lan: Option<IpAddr>) -> Result<Plan, Failure>
     let everywhere = |address: SocketAddr| {
         if lan.is_some() { SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()) } else { address }
     };
-    let https = match lan {
-        Some(address) => Some((args.https, tls::self_made(&[address, Ipv4Addr::LOCALHOST.into()])?)),
-        None => None,
-    };
+    let names: Vec<IpAddr> = lan.into_iter().chain([Ipv4Addr::LOCALHOST.into()]).collect();
+    let tls = tls::self_made(&names)?;
+    let rtmps = tls::for_rtmp(&tls);
+    let https = lan.map(|_| (args.https, tls));
     let application = Application { id: SDK_APP_ID, keys: vec![key.to_owned()], open: false, hosts: Vec::new() };
     Ok(Plan {
         mode: "dev",
@@ -71,7 +71,7 @@ fn plan(args: &DevArgs, key: &str, lan: Option<IpAddr>) -> Result<Plan, Failure>
         tls: None,
         https,
         rtmp: everywhere(args.rtmp),
-        rtmp_connections_max: 4_096,
+        rtmp_door: rtmp::Settings { connections_max: 4_096, tls: rtmp::Tls::new(Some(rtmps)), reconnect_url: None },
         rtmp_idle_timeout: Duration::from_secs(30),
         media: shard::Config { listen: everywhere(args.media), advertise: lan.into_iter().collect(), shards: 1 },
         gate: Gate::new(vec![application], true),
@@ -139,6 +139,7 @@ impl Urls {
         json!({
             "http": http,
             "rtmp": rtmp,
+            "rtmps": rtmp.replacen("rtmp", "rtmps", 1),
             "media": self.media.to_string(),
             "https": self.lan,
             "sdkAppId": SDK_APP_ID,

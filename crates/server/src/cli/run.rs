@@ -28,7 +28,7 @@ pub(super) struct Plan {
     /// A second HTTP listener, with TLS (`dev --lan`).
     pub(super) https: Option<(SocketAddr, TlsAcceptor)>,
     pub(super) rtmp: SocketAddr,
-    pub(super) rtmp_connections_max: usize,
+    pub(super) rtmp_door: rtmp::Settings,
     pub(super) rtmp_idle_timeout: Duration,
     pub(super) media: shard::Config,
     pub(super) gate: Gate,
@@ -107,7 +107,7 @@ pub(super) async fn start(plan: Plan) -> Result<Running, Failure> {
         https_address = listener.local_addr().ok();
         tokio::spawn(http::serve(listener, Some(tls), router, counters, stopped.clone()));
     }
-    tokio::spawn(rtmp::serve(rtmp_listener, app.clone(), plan.rtmp_connections_max, stopped));
+    tokio::spawn(rtmp::serve(rtmp_listener, app.clone(), plan.rtmp_door, stopped));
     tokio::spawn(app.hub.clone().end_the_silent());
     Ok(Running { app, stop, drain_timeout: plan.drain_timeout, https: https_address })
 }

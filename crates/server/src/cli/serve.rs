@@ -11,6 +11,7 @@ use crate::{
     app::Viewing,
     auth::{Application, Gate},
     config::Config,
+    door::rtmp,
     hub, shard,
 };
 
@@ -52,6 +53,10 @@ fn plan(config: &Config) -> Result<Plan, Failure> {
         (Some(certificate), Some(key)) => Some(tls::from_files(certificate, key)?),
         _ => None,
     };
+    let rtmps = match (&config.rtmp.tls_certificate, &config.rtmp.tls_key) {
+        (Some(certificate), Some(key)) => Some(tls::from_files(certificate, key)?),
+        _ => tls.clone(),
+    };
     let application = |own: &crate::config::Application| Application {
         id: own.sdk_app_id,
         keys: own.keys.clone(),
@@ -69,7 +74,11 @@ fn plan(config: &Config) -> Result<Plan, Failure> {
         tls,
         https: None,
         rtmp: config.rtmp.listen,
-        rtmp_connections_max: config.rtmp.connections_max as usize,
+        rtmp_door: rtmp::Settings {
+            connections_max: config.rtmp.connections_max as usize,
+            tls: rtmp::Tls::new(rtmps.as_ref().map(tls::for_rtmp)),
+            reconnect_url: config.rtmp.reconnect_url.clone(),
+        },
         rtmp_idle_timeout: config.rtmp.idle_timeout,
         media: shard::Config {
             listen: config.media.listen,

@@ -50,6 +50,13 @@ pub(super) fn self_made(addresses: &[IpAddr]) -> Result<TlsAcceptor, Failure> {
     Ok(acceptor(vec![made.cert.der().clone()], key).map_err(anyhow::Error::from)?)
 }
 
+/// The same certificate for RTMPS: without HTTP's protocol names, which clients of RTMPS do not offer.
+pub(super) fn for_rtmp(acceptor: &TlsAcceptor) -> TlsAcceptor {
+    let mut config = ServerConfig::clone(acceptor.config());
+    config.alpn_protocols.clear();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 fn acceptor(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<TlsAcceptor, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)

@@ -20,6 +20,7 @@ use self::error::ConfigError;
 use self::section::{Fault, Section};
 use self::source::{Entry, Place};
 use std::path::Path;
+use wire::rtmp::client::{Mode, Target};
 
 /// At most so many applications in one file.
 pub const APPLICATIONS_MAX: usize = 1_000;
@@ -132,6 +133,14 @@ impl Config {
         let wrong = |message: String| Err(ConfigError::Contradiction { message });
         if self.http.tls_certificate.is_some() != self.http.tls_key.is_some() {
             return wrong("http.tls_certificate and http.tls_key belong together; set both, or neither".into());
+        }
+        if self.rtmp.tls_certificate.is_some() != self.rtmp.tls_key.is_some() {
+            return wrong("rtmp.tls_certificate and rtmp.tls_key belong together; set both, or neither".into());
+        }
+        if let Some(url) = &self.rtmp.reconnect_url
+            && Target::parse(&format!("{}/any", url.trim_end_matches('/')), Mode::Publish).is_err()
+        {
+            return wrong(format!("rtmp.reconnect_url is {url}; expected one such as rtmp://other.example.com/live"));
         }
         if self.media.shards == 0 {
             return wrong("media.shards is 0; expected at least 1".into());

@@ -47,6 +47,13 @@ settings! {
         idle_timeout: Duration = Duration::from_secs(30);
         /// Further connections are refused.
         connections_max: u32 = 4096;
+        /// The certificate chain of RTMPS in PEM; the same port speaks RTMP and RTMPS. Unset: that of [http].
+        tls_certificate: Option<PathBuf> = None, example "/etc/stentor/fullchain.pem";
+        /// The certificate's private key in PEM.
+        tls_key: Option<PathBuf> = None, example "/etc/stentor/privkey.pem";
+        /// Where publishers and players that know Enhanced RTMP are asked to connect when this server shuts down, without
+        /// the stream's name. Unset: they are asked to connect anew where they are, as behind a load balancer.
+        reconnect_url: Option<String> = None, example "rtmp://other.example.com/live";
     }
 
     /// WebRTC: one UDP port for all media, and TCP on the same number for networks without UDP.

@@ -6,6 +6,7 @@
 //!
 //! What does not live here: sockets, TLS, who may publish what, and what is in a media body.
 
+mod capabilities;
 mod chunk;
 pub mod client;
 mod command;
@@ -18,12 +19,16 @@ mod message;
 pub mod server;
 
 pub use crate::flv::TagKind as MessageKind;
+pub use capabilities::{ANY_CODEC, CODECS_MAX, Capabilities, Codec, FourCc, can, extended};
 pub use chunk::ChunkError;
 pub use error::Error;
 pub use handshake::HandshakeError;
 pub use limits::Limits;
 pub use media_bytes::{OUT_CHUNK_SIZE, media_bytes};
 pub use message::Message;
+
+/// The code by which a server asks a client to connect anew (Enhanced RTMP v2).
+const RECONNECT_REQUEST: &str = "NetConnection.Connect.ReconnectRequest";
 
 #[cfg(test)]
 mod tests;

@@ -97,5 +97,6 @@ async fn play(
             session.count(parts.iter().map(Bytes::len).sum());
             connection.write(&mem::take(&mut parts)).await?;
         }
+        connection.ask_to_move(app).await?;
     }
 }

@@ -1,6 +1,7 @@
 //! RTMP: the listener, and one connection until it is known whether it publishes or plays.
 
 mod from_stream;
+mod socket;
 mod to_stream;
 
 use std::{
@@ -20,7 +21,10 @@ use wire::rtmp::{
     server::{Config, Event, Output, Reason, Refusal as Refused, Request, Session},
 };
 
+pub use socket::Tls;
 pub use to_stream::Ingest;
+
+use socket::{OpenError, Socket};
 
 use crate::{
     admission::{Admitted, Wish, admit},
@@ -34,17 +38,33 @@ use crate::{
 
 /// A peer that takes no bytes for so long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes of a buffer that the socket is read into, and how little room may be left in it.
-const READ_BYTES: usize = 64 * 1024;
-const READ_BYTES_MIN: usize = 4 * 1024;
+/// Bytes of a buffer that a publisher's socket is read into, and how little room may be left in it.
+const READ_BYTES_PUBLISHER: usize = 64 * 1024;
+/// The same of everybody else: what is not a publisher sends next to nothing, and there are many of them.
+const READ_BYTES_OTHERS: usize = 512;
+/// A buffer with less room than this part of it is not read into.
+const READ_ROOM_PART: usize = 16;
+/// Bytes that are read at once of a peer that was told goodbye.
+const FAREWELL_READ_BYTES: usize = 4 * 1024;
 /// A peer that is told goodbye has so long, and may send so many bytes more, before the socket is closed: closing with
 /// bytes unread resets the connection, and the sentence is lost.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 const FAREWELL_BYTES_MAX: usize = 1 << 20;
 
+/// What decides how this door is kept.
+pub struct Settings {
+    /// Connections at once; further ones are closed.
+    pub connections_max: usize,
+    /// RTMPS.
+    pub tls: Tls,
+    /// Where clients are asked to connect anew when this server drains; `None`: where they are.
+    pub reconnect_url: Option<String>,
+}
+
 /// Serves RTMP on a listener until `stop` says so.
-pub async fn serve(listener: TcpListener, app: Arc<App>, connections_max: usize, mut stop: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(connections_max));
+pub async fn serve(listener: TcpListener, app: Arc<App>, settings: Settings, mut stop: watch::Receiver<bool>) {
+    let permits = Arc::new(Semaphore::new(settings.connections_max));
+    let settings = Arc::new(settings);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -63,13 +83,27 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, connections_max: usize,
             app.counters.add("rtmp_closed", "too-many-connections");
             continue;
         };
-        let app = app.clone();
+        let (app, settings) = (app.clone(), settings.clone());
         tokio::spawn(async move {
-            let reason = Connection::new(socket, peer, &app).run(&app).await;
-            app.counters.add("rtmp_closed", reason.label());
+            let closed = connection(socket, peer, &app, settings).await;
+            app.counters.add("rtmp_closed", closed.label());
             drop(permit);
         });
     }
+}
+
+async fn connection(tcp: TcpStream, peer: SocketAddr, app: &Arc<App>, settings: Arc<Settings>) -> Closed {
+    let accepted = Instant::now();
+    let socket = match Socket::open(tcp, accepted, &settings.tls).await {
+        Ok(socket) => socket,
+        Err(OpenError::Gone) => return Closed::Peer,
+        Err(OpenError::Silent) => return Closed::Silent,
+        Err(OpenError::Tls) => return Closed::Protocol("tls"),
+        Err(OpenError::NoCertificate) => return Closed::Protocol("tls-without-certificate"),
+    };
+    // Whoever waited before the first byte has less time for the rest; a TLS handshake has had its own.
+    let began = if matches!(socket, Socket::Tls(_)) { Instant::now() } else { accepted };
+    Connection::new(socket, peer, app, settings, began).run(app).await
 }
 
 /// Why a connection ended.
@@ -115,10 +149,13 @@ fn closed_by(error: &RtmpError) -> Closed {
 
 /// One RTMP connection.
 struct Connection {
-    socket: TcpStream,
+    socket: Socket,
     peer: SocketAddr,
     session: Session,
     read: BytesMut,
+    read_bytes: usize,
+    settings: Arc<Settings>,
+    asked_to_move: bool,
 }
 
 /// What happens next on a connection.
@@ -130,10 +167,17 @@ enum Next {
 }
 
 impl Connection {
-    fn new(socket: TcpStream, peer: SocketAddr, app: &App) -> Self {
-        let _ = socket.set_nodelay(true);
+    fn new(socket: Socket, peer: SocketAddr, app: &App, settings: Arc<Settings>, began: Instant) -> Self {
         let config = Config { idle_timeout: app.rtmp_idle_timeout, ..Config::default() };
-        Self { socket, peer, session: Session::new(config, Instant::now(), rand::random()), read: BytesMut::new() }
+        Self {
+            socket,
+            peer,
+            session: Session::new(config, began, rand::random()),
+            read: BytesMut::new(),
+            read_bytes: READ_BYTES_OTHERS,
+            settings,
+            asked_to_move: false,
+        }
     }
 
     async fn run(mut self, app: &Arc<App>) -> Closed {
@@ -181,13 +225,27 @@ impl Connection {
         Ok(Closed::Refused)
     }
 
+    /// Asks the peer to connect elsewhere once this server drains, where it understands that. To be called where the
+    /// session has nothing to say, every now and then.
+    async fn ask_to_move(&mut self, app: &App) -> Result<(), Closed> {
+        if self.asked_to_move || !app.hub.is_draining() {
+            return Ok(());
+        }
+        self.asked_to_move = true;
+        let url = self.settings.reconnect_url.as_deref();
+        if self.session.request_reconnect(url, "This server is about to shut down; connect anew.") {
+            app.counters.add("rtmp_reconnect_requests", "draining");
+        }
+        self.flush().await
+    }
+
     /// Says what the session has to say last, and sees to it that the peer can read it.
     async fn farewell(&mut self) -> Result<(), Closed> {
         self.flush().await?;
         let _ = self.socket.shutdown().await;
         let drain = async {
             let mut count = 0;
-            let mut buffer = vec![0; READ_BYTES_MIN];
+            let mut buffer = vec![0; FAREWELL_READ_BYTES];
             while let Ok(read @ 1..) = self.socket.read(&mut buffer).await
                 && count < FAREWELL_BYTES_MAX
             {
@@ -213,8 +271,8 @@ impl Connection {
     async fn hear(&mut self) -> Result<(), Closed> {
         let deadline = self.session.poll_timeout().unwrap_or_else(|| Instant::now() + WRITE_TIMEOUT);
         // Frames are slices of what is read, so a buffer is used up before the next is made.
-        if self.read.capacity() < READ_BYTES_MIN {
-            self.read.reserve(READ_BYTES);
+        if self.read.capacity() < self.read_bytes / READ_ROOM_PART {
+            self.read.reserve(self.read_bytes);
         }
         let heard = match tokio::time::timeout_at(deadline.into(), self.socket.read_buf(&mut self.read)).await {
             Err(_) => self.session.handle_timeout(Instant::now()),
@@ -253,7 +311,8 @@ impl Connection {
     async fn write(&mut self, parts: &[Bytes]) -> Result<(), Closed> {
         let writing = async {
             let mut queue = Parts { parts, at: 0 };
-            self.socket.write_all_buf(&mut queue).await
+            self.socket.write_all_buf(&mut queue).await?;
+            self.socket.flush().await
         };
         match tokio::time::timeout(WRITE_TIMEOUT, writing).await {
             Err(_) => Err(Closed::Silent),

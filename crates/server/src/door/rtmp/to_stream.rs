@@ -20,6 +20,7 @@ pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, admitted: A
         Ok(publication) => publication,
         Err(refusal) => return connection.refuse(app, &refusal).await,
     };
+    connection.read_bytes = super::READ_BYTES_PUBLISHER;
     connection.session.accept();
     let mut ingest = Ingest::new(publication, app.counters.clone());
     let reason = loop {
@@ -29,6 +30,7 @@ pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, admitted: A
             Came::End => return Ok(Closed::Peer),
             Came::Unusable(reason) => break reason,
         }
+        connection.ask_to_move(app).await?;
         tokio::select! {
             reason = ingest.publication.stopped() => break reason.to_string(),
             () = session.stopped() => break "ended by an operator".to_owned(),

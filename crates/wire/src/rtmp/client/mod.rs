@@ -13,7 +13,7 @@ use super::command::Command;
 use super::handshake;
 use super::link::{Incoming, Link};
 use super::message::Message;
-use super::{Error, Limits, MessageKind};
+use super::{Capabilities, Error, Limits, MessageKind, RECONNECT_REQUEST};
 use crate::flv::amf::{self, Value};
 
 /// What the owner is to do next.
@@ -43,12 +43,21 @@ pub enum Event {
     },
     /// The server says that what is played has ended.
     Ended,
+    /// The server is about to go, or has a better place for us: connect anew and then leave this connection, which goes
+    /// on until then. Comes at most once.
+    ReconnectRequested {
+        /// Where to connect, with the application and without the stream; `None`: where we are.
+        tc_url: Option<String>,
+        /// What people read.
+        description: String,
+    },
 }
 
 /// The client's end of one connection.
 #[derive(Debug)]
 pub struct Session {
     target: Target,
+    limits: Limits,
     link: Link,
     phase: Phase,
     stream_id: u32,
@@ -56,6 +65,7 @@ pub struct Session {
     started: Instant,
     heard: Instant,
     close: bool,
+    reconnect_requested: bool,
     failure: Option<Error>,
 }
 
@@ -95,6 +105,7 @@ impl Session {
         let handshake = handshake::Client::new(seed, link.out());
         Self {
             target,
+            limits,
             link,
             phase: Phase::Handshake(handshake),
             stream_id: 0,
@@ -102,6 +113,7 @@ impl Session {
             started: now,
             heard: now,
             close: false,
+            reconnect_requested: false,
             failure: None,
         }
     }
@@ -223,6 +235,7 @@ impl Session {
         if self.target.mode == Mode::Publish {
             object.push(("type".to_owned(), "nonprivate".into()));
         }
+        object.extend(Capabilities::of_client().entries(true));
         self.link.send_command(0, "connect", TRANSACTION_CONNECT, &[Value::Object(object)]);
         self.phase = Phase::Connecting;
     }
@@ -283,10 +296,22 @@ impl Session {
             (Some("NetStream.Play.UnpublishNotify" | "NetStream.Play.Stop" | "NetStream.Play.Complete"), _) => {
                 self.played_out();
             }
+            (Some(RECONNECT_REQUEST), _) => self.reconnect(field("tcUrl"), field("description")),
             (Some("NetStream.Unpublish.Success" | "NetConnection.Connect.Closed"), Phase::Running) => {
                 self.played_out();
             }
             _ => {}
+        }
+    }
+
+    fn reconnect(&mut self, tc_url: Option<&str>, description: Option<&str>) {
+        let bounded = |text: &str| (text.len() <= self.limits.field_bytes_max).then(|| text.to_owned());
+        let event = Event::ReconnectRequested {
+            tc_url: tc_url.and_then(bounded),
+            description: description.and_then(bounded).unwrap_or_default(),
+        };
+        if !std::mem::replace(&mut self.reconnect_requested, true) {
+            self.events.push_back(event);
         }
     }
 

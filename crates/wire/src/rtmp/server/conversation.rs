@@ -3,6 +3,7 @@
 use super::request::Greeting;
 use super::{Error, Event, Phase, Session};
 use crate::flv::amf::Value;
+use crate::rtmp::Capabilities;
 use crate::rtmp::command::{Command, status};
 use crate::rtmp::media_bytes::MESSAGE_STREAM;
 
@@ -51,7 +52,11 @@ impl Session {
         self.link.send_window();
         self.link.send_peer_bandwidth();
         self.link.send_chunk_size();
-        let properties = Value::object([("fmsVer", SERVER_VERSION.into()), ("capabilities", CAPABILITIES.into())]);
+        let mut properties = Value::object([("fmsVer", SERVER_VERSION.into()), ("capabilities", CAPABILITIES.into())]);
+        // Whoever says nothing of it may not expect to be told.
+        if let (Value::Object(entries), false) = (&mut properties, self.greeting.capabilities.is_empty()) {
+            entries.extend(Capabilities::of_server().entries(false));
+        }
         let mut success = status("status", "NetConnection.Connect.Success", "Connection succeeded.");
         if let Value::Object(entries) = &mut success {
             entries.push(("objectEncoding".to_owned(), AMF0.into()));

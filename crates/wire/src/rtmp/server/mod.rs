@@ -14,10 +14,12 @@ use bytes::{Bytes, BytesMut};
 
 pub use request::{Reason, Refusal, Request};
 
+use super::command::status;
 use super::handshake;
 use super::link::{Incoming, Link};
 use super::message::{Message, user_control};
-use super::{Error, Limits};
+use super::{Error, Limits, RECONNECT_REQUEST};
+use crate::flv::amf::Value;
 use request::Greeting;
 
 /// How one connection is treated.
@@ -280,6 +282,22 @@ impl Session {
             self.link.send_status("status", "NetStream.Unpublish.Success", reason);
             self.end();
         }
+    }
+
+    /// Asks the client to connect anew, at `tc_url` where one is given and else where it is, and to leave this connection
+    /// (Enhanced RTMP v2, "Reconnect Request"). What is published or played goes on until the client does so. Whether the
+    /// client understands such a request; where not, nothing is sent.
+    pub fn request_reconnect(&mut self, tc_url: Option<&str>, reason: &str) -> bool {
+        let asked = matches!(self.phase, Phase::Connected | Phase::Publishing | Phase::Playing);
+        if !asked || !self.greeting.capabilities.reconnects() {
+            return false;
+        }
+        let mut request = status("status", RECONNECT_REQUEST, reason);
+        if let (Value::Object(entries), Some(url)) = (&mut request, tc_url) {
+            entries.push(("tcUrl".to_owned(), url.into()));
+        }
+        self.link.send_command(0, "onStatus", 0.0, &[Value::Null, request]);
+        true
     }
 
     fn take(&mut self, mut input: Bytes) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use crate::flv::amf::Value;
 use crate::rtmp::command::Command;
-use crate::rtmp::{Error, Limits};
+use crate::rtmp::{Capabilities, Error, Limits};
 
 /// What a client wants to publish or play.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Request {
     pub tc_url: String,
     /// What the client says that it is.
     pub flash_ver: String,
+    /// What the client says that it can do beyond RTMP 1.0.
+    pub capabilities: Capabilities,
 }
 
 /// A denial and the sentence that goes with it.
@@ -65,6 +67,7 @@ pub(super) struct Greeting {
     app: String,
     tc_url: String,
     flash_ver: String,
+    pub(super) capabilities: Capabilities,
 }
 
 impl Greeting {
@@ -74,7 +77,12 @@ impl Greeting {
             let text = command.object.get(key).and_then(Value::as_str).unwrap_or_default();
             bounded(text, limits)
         };
-        Ok(Self { app: field("app")?, tc_url: field("tcUrl")?, flash_ver: field("flashVer")? })
+        Ok(Self {
+            app: field("app")?,
+            tc_url: field("tcUrl")?,
+            flash_ver: field("flashVer")?,
+            capabilities: Capabilities::read(&command.object),
+        })
     }
 
     /// The request for a stream by the name that `publish` or `play` gave.
@@ -95,6 +103,7 @@ impl Greeting {
             query: queries.join("&"),
             tc_url: self.tc_url.clone(),
             flash_ver: self.flash_ver.clone(),
+            capabilities: self.capabilities.clone(),
         })
     }
 }
@@ -112,7 +121,7 @@ mod tests {
     use super::*;
 
     fn request(app: &str, tc_url: &str, name: &str) -> Request {
-        let greeting = Greeting { app: app.to_owned(), tc_url: tc_url.to_owned(), flash_ver: String::new() };
+        let greeting = Greeting { app: app.to_owned(), tc_url: tc_url.to_owned(), ..Greeting::default() };
         greeting.request(name, &Limits::default()).unwrap()
     }
 

@@ -2,6 +2,7 @@
 
 mod conversation;
 mod hostile;
+mod reconnect;
 mod timers;
 
 use std::time::{Duration, Instant};
