@@ -22,6 +22,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 const SILENCE_MAX: Duration = Duration::from_secs(50);
 /// Bytes of a viewer's message at most; a viewer has nothing to say.
 const MESSAGE_BYTES_MAX: usize = 1024;
+/// The closing handshake has to be done within this.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Messages between two pings at most that a viewer may send.
 const MESSAGES_MAX: u32 = 64;
 
@@ -44,13 +46,13 @@ pub(super) async fn wanted(request: &mut Parts) -> Result<Option<WebSocketUpgrad
 pub(super) fn serve(upgrade: WebSocketUpgrade, viewing: Viewing) -> Response {
     let app = viewing.app.clone();
     let failed = app.clone();
-    upgrade
-        .on_failed_upgrade(move |_| failed.counters.add("flv_sockets_closed", "handshake"))
-        .on_upgrade(async move |socket| {
+    upgrade.on_failed_upgrade(move |_| failed.counters.add("flv_sockets_closed", "handshake")).on_upgrade(
+        async move |socket| {
             let mut viewer = Viewer { socket, viewing, heard: Instant::now(), messages: 0 };
             let over = viewer.run().await;
             viewer.close(&app, over).await;
-        })
+        },
+    )
 }
 
 struct Viewer {
@@ -116,12 +118,19 @@ impl Viewer {
             End::Talkative => ("talkative", close_code::POLICY, "a viewer of FLV has nothing to send".to_owned()),
             End::Left => {
                 app.counters.add("flv_sockets_closed", "left");
-                return;
+                return self.part().await;
             }
         };
         app.counters.add("flv_sockets_closed", counted);
         // A close frame carries 123 bytes of text at most (RFC 6455, 5.5.1).
         let reason: String = reason.chars().take(120).collect();
         let _ = self.socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+        self.part().await;
+    }
+
+    /// Gives the other side a moment for its half of the closing handshake, and sends what is left of ours.
+    async fn part(&mut self) {
+        let closed = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
     }
 }

@@ -69,12 +69,7 @@ pub async fn answer(app: &Arc<App>, (live, stream): (&str, &str), request: &Part
     }
 }
 
-async fn take(
-    app: &Arc<App>,
-    (live, stream): (&str, &str),
-    request: &Parts,
-    body: Body,
-) -> Result<Answered, Refusal> {
+async fn take(app: &Arc<App>, (live, stream): (&str, &str), request: &Parts, body: Body) -> Result<Answered, Refusal> {
     let asked: Asked = body::json(body, "version, pull_streams or push_stream, and jsep").await?;
     let (url, action, wants) = asked.what()?;
     let offer = asked.offer()?;

@@ -34,6 +34,6 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body, what: &str) -> Result<
     let text = text(body, JSON_BYTES_MAX).await?;
     serde_json::from_str(&text).map_err(|error| {
         let error: String = error.to_string().chars().take(200).collect();
-        Refusal::Malformed(format!("the body has to be {what} in JSON: {error}"))
+        Refusal::Malformed(format!("the body has to be JSON with {what}: {error}"))
     })
 }

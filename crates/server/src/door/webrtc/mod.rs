@@ -86,12 +86,7 @@ pub fn take_publisher(app: &Arc<App>, admitted: Admitted, offer: &str) -> Result
 ///
 /// # Errors
 /// Where the offer cannot be served, nothing of that name is live, or a limit is reached. Nothing is left behind then.
-pub async fn take_viewer(
-    app: &Arc<App>,
-    admitted: Admitted,
-    offer: &str,
-    wants: Kinds,
-) -> Result<Answered, Refusal> {
+pub async fn take_viewer(app: &Arc<App>, admitted: Admitted, offer: &str, wants: Kinds) -> Result<Answered, Refusal> {
     let Admitted { key, session } = admitted;
     let found = app.hub.await_stream(&key).await?;
     let wanted = PacketsWanted::new(app, &found).await?;

@@ -83,7 +83,11 @@ async fn answer(app: &Arc<App>, action: Action, request: Request) -> Response {
 async fn take(app: &Arc<App>, action: Action, request: Request) -> Result<Answered, Refusal> {
     let (parts, body) = request.into_parts();
     let asked: Asked = body::json(body, "sdp and streamurl").await?;
-    let missing = |what: &str| Refusal::Malformed(format!("{what} is missing; send the offer in sdp, and webrtc://host/app/stream in streamurl"));
+    let missing = |what: &str| {
+        Refusal::Malformed(format!(
+            "{what} is missing; send the offer in sdp, and webrtc://host/app/stream in streamurl"
+        ))
+    };
     let offer = asked.sdp.as_deref().ok_or_else(|| missing("sdp"))?;
     let url = asked.streamurl.as_deref().ok_or_else(|| missing("streamurl"))?;
     let named = LiveUrl::parse(url, "webrtc")?;
