@@ -97,7 +97,7 @@ test('the first page lists the demo with a picture, and plays it by each protoco
 test('every address can be copied, and every HTTP address answers', async () => {
   const page = await visit(`${server.http}/#/live/demo`);
   const rows = page.locator('.watch .copy-row');
-  await until('all addresses', async () => (await rows.count()) === 6);
+  await until('all addresses', async () => (await rows.count()) === 9);
   const copied = {};
   for (const row of await rows.all()) {
     await row.getByRole('button').click();
@@ -216,7 +216,7 @@ keys = ["${application.secretKey}"]
     await page.getByRole('button', { name: 'Test picture' }).click();
     await page.getByRole('link', { name: 'Watch it' }).click();
     await playing(page, '.watch', 1, 'with a token');
-    assert.match(await text(page, '.watch .copy-row:nth-child(3)'), /\.flv\?usersig=/, 'addresses carry it');
+    assert.match(await text(page, '.watch .copy-row:nth-child(5)'), /\.flv\?usersig=/, 'addresses carry it');
 
     await guarded.stop('SIGKILL');
     gone = true;

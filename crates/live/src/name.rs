@@ -12,8 +12,8 @@ use thiserror::Error;
 pub const NAME_BYTES_MAX: usize = 255;
 
 /// First path segments that doors of the server use, so that no live URL can begin with them.
-pub const RESERVED_APPS: [&str; 11] =
-    ["v1", "whip", "whep", "demo", "compat", "console", "metrics", "healthz", "readyz", "sdk", "assets"];
+pub const RESERVED_APPS: [&str; 12] =
+    ["v1", "whip", "whep", "rtc", "demo", "compat", "console", "metrics", "healthz", "readyz", "sdk", "assets"];
 
 /// ASCII characters besides letters and digits that a name may have: they stand in a URL path as they are.
 const MARKS: &str = "_-.~@:%!+=,$*()";
@@ -87,7 +87,7 @@ impl FromStr for AppName {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         check(text, "app")?;
-        match RESERVED_APPS.into_iter().find(|reserved| reserved.eq_ignore_ascii_case(text)) {
+        match reserved(text) {
             Some(reserved) => Err(NameError::Reserved(reserved)),
             None => Ok(Self(text.into())),
         }
@@ -126,6 +126,15 @@ impl fmt::Display for StreamKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.app, self.stream)
     }
+}
+
+/// Whether this is the first path segment of another door, whatever its case.
+pub fn is_reserved(text: &str) -> bool {
+    reserved(text).is_some()
+}
+
+fn reserved(text: &str) -> Option<&'static str> {
+    RESERVED_APPS.into_iter().find(|reserved| reserved.eq_ignore_ascii_case(text))
 }
 
 fn check(text: &str, what: &'static str) -> Result<(), NameError> {

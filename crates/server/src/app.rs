@@ -8,7 +8,7 @@ use crate::{
     audio,
     auth::Gate,
     counters::Counters,
-    door::{hls::Hls, whip},
+    door::{hls::Hls, webrtc},
     hub::Hub,
     media::Media,
     refusal::Refusal,
@@ -55,7 +55,7 @@ pub struct App {
     /// Everybody who publishes or plays.
     pub sessions: Arc<session::Registry>,
     /// The legs of those who do it by WebRTC.
-    pub webrtc: whip::Sessions,
+    pub webrtc: webrtc::Sessions,
     /// HLS packagers.
     pub hls: Hls,
     /// Counts.

@@ -97,7 +97,10 @@ class View {
     const rows: [string, string | undefined][] = [
       ['WHEP', found.whep],
       ['WebRTC', found.webrtc],
+      ['trtc', found.trtc],
+      ['artc', found.artc],
       ['FLV', found.flv],
+      ['WS-FLV', found.wsFlv],
       ['HLS', found.hls],
       ['RTMP', found.rtmp],
       ['WHIP', found.whip],

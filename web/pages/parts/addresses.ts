@@ -5,7 +5,11 @@ import { withToken } from './token.js';
 export interface Addresses {
   whep: string;
   webrtc: string;
+  /** Names no AppName, so only streams of the default one have it. */
+  trtc: string | undefined;
+  artc: string;
   flv: string;
+  wsFlv: string;
   hls: string;
   rtmp: string | undefined;
   whip: string;
@@ -18,7 +22,10 @@ export function addressesOf(app: string, stream: string, server: ServerFacts | u
   return {
     whep: withToken(`${origin}/whep/${path}`),
     webrtc: withToken(`webrtc://${host}/${path}`),
+    trtc: app === APP_DEFAULT ? withToken(`trtc://${host}/play/${encodeURIComponent(stream)}`) : undefined,
+    artc: withToken(`artc://${host}/${path}`),
     flv: withToken(`${origin}/${path}.flv`),
+    wsFlv: withToken(`${origin.replace(/^http/, 'ws')}/${path}.flv`),
     hls: withToken(`${origin}/${path}.m3u8`),
     rtmp: rtmp && withToken(`${rtmp}/${path}`),
     whip: withToken(`${origin}/whip/${path}`),
@@ -29,3 +36,5 @@ export function addressesOf(app: string, stream: string, server: ServerFacts | u
 export function rtmpBase(server: ServerFacts | undefined): string | undefined {
   return server?.rtmpUrl.replace(/\/+$/, '');
 }
+
+const APP_DEFAULT = 'live';

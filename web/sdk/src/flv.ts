@@ -22,10 +22,9 @@ export async function playFlv(input: SessionInput): Promise<Session> {
     },
     onOver: lost.resolve,
   });
-  const socket = input.endpoint.startsWith('ws');
   const player = mpegts.createPlayer(
     { type: 'flv', isLive: true, url: input.endpoint },
-    socket ? CONFIG : { ...CONFIG, customLoader },
+    { ...CONFIG, customLoader },
   );
   const { Events } = mpegts;
   player.on(Events.ERROR, (type: string, detail: string, problem: { msg?: string }) => {
@@ -33,9 +32,6 @@ export async function playFlv(input: SessionInput): Promise<Session> {
   });
   player.on(Events.LOADING_COMPLETE, () => {
     lost.resolve(new LiveError('disconnected', 'The server ended the stream.'));
-  });
-  player.on(Events.STATISTICS_INFO, (report: { speed?: number }) => {
-    if (socket) bytes += ((report.speed ?? 0) * 1024 * REPORT_MS) / 1000;
   });
   input.video.srcObject = null;
   player.attachMediaElement(input.video);

@@ -20,7 +20,7 @@ export interface LiveUrl {
 export interface UrlContext {
   /** Base of relative URLs; the page's address by default. */
   base?: string;
-  /** Whether `webrtc:`, `trtc:` and `artc:` become https. By default: as the page was loaded; without a page, https except on loopback. */
+  /** Whether `webrtc:`, `trtc:` and `artc:` become https. By default: as the page was loaded, on the page's host; elsewhere https except on loopback. */
   secure?: boolean;
 }
 
@@ -114,9 +114,9 @@ function toUrl(raw: string, context: UrlContext): URL {
 
 function httpOrigin(url: URL, context: UrlContext): string {
   if (!url.host) throw invalid(`The address ${url.href} names no host.`);
-  const page = globalThis.location?.protocol;
-  const loopback = /^(localhost|127\.|\[::1\])/.test(url.hostname);
-  const secure = context.secure ?? (page === 'http:' || page === 'https:' ? page === 'https:' : !loopback);
+  const page = globalThis.location;
+  const loopback = /^(localhost$|127\.|\[::1\])/.test(url.hostname);
+  const secure = context.secure ?? (page?.hostname === url.hostname ? page.protocol !== 'http:' : !loopback);
   return `${secure ? 'https' : 'http'}://${url.host}`;
 }
 

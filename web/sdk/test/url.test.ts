@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { LiveError } from '../src/errors.js';
 import { parseLiveUrl } from '../src/url.js';
 
@@ -47,6 +47,20 @@ describe('parseLiveUrl', () => {
     expect(parseLiveUrl('webrtc://h/live/d', 'play').endpoint).toMatch(/^https:/);
     expect(parseLiveUrl('webrtc://127.0.0.1:8080/live/d', 'play').endpoint).toMatch(/^http:/);
     expect(parseLiveUrl('webrtc://localhost/live/d', 'play', { secure: true }).endpoint).toMatch(/^https:/);
+  });
+
+  test('takes the scheme of the page for its own host only', () => {
+    const onPage = (page: string, url: string) => {
+      vi.stubGlobal('location', new URL(page));
+      const { protocol } = new URL(parseLiveUrl(url, 'play').endpoint);
+      vi.unstubAllGlobals();
+      return protocol;
+    };
+    expect(onPage('http://media.lan/x', 'trtc://media.lan:8080/play/d')).toBe('http:');
+    expect(onPage('https://media.lan/x', 'trtc://media.lan/play/d')).toBe('https:');
+    expect(onPage('http://media.lan/x', 'artc://cdn.example/live/d')).toBe('https:');
+    expect(onPage('https://media.lan/x', 'webrtc://127.0.0.1:8080/live/d')).toBe('http:');
+    expect(onPage('http://media.lan/x', 'webrtc://localhost.example/live/d')).toBe('https:');
   });
 
   test.each([

@@ -73,7 +73,12 @@ fn plan(args: &DevArgs, key: &str, lan: Option<IpAddr>) -> Result<Plan, Failure>
         rtmp: everywhere(args.rtmp),
         rtmp_door: rtmp::Settings { connections_max: 4_096, tls: rtmp::Tls::new(Some(rtmps)), reconnect_url: None },
         rtmp_idle_timeout: Duration::from_secs(30),
-        media: shard::Config { listen: everywhere(args.media), advertise: lan.into_iter().collect(), shards: 1 },
+        media: shard::Config {
+            listen: everywhere(args.media),
+            advertise: lan.into_iter().collect(),
+            shards: 1,
+            connect_timeout: Duration::from_secs(15),
+        },
         gate: Gate::new(vec![application], true),
         hub: hub::Settings {
             cache: run::cache(),

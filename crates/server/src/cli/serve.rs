@@ -84,6 +84,7 @@ fn plan(config: &Config) -> Result<Plan, Failure> {
             listen: config.media.listen,
             advertise: config.media.advertise.clone(),
             shards: config.media.shards as usize,
+            connect_timeout: config.media.connect_timeout,
         },
         gate: Gate::new(config.applications.iter().map(application).collect(), false),
         hub: hub::Settings {

@@ -64,6 +64,8 @@ settings! {
         advertise: Vec<IpAddr> = Vec::new(), example "203.0.113.7";
         /// STUN servers that WHIP and WHEP answers name to clients. None is needed to reach this server.
         ice_servers: Vec<String> = Vec::new(), example "stun:stun.example.com:3478";
+        /// A peer that has been answered, and whose connection has not come about after this long, is let go.
+        connect_timeout: Duration = Duration::from_secs(15);
         /// Media threads; at most one for each core of the machine.
         shards: u32 = 1;
     }

@@ -1,4 +1,6 @@
-//! HTTP-FLV: `GET /{app}/{stream}.flv`, a response that does not end.
+//! FLV: `GET /{app}/{stream}.flv`, a response that does not end; or the same bytes over WebSocket, where that is asked for.
+
+mod socket;
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
@@ -11,7 +13,7 @@ use bytes::Bytes;
 use live::stream::Headers;
 use media::Kind;
 
-use super::{Door, Reader};
+use super::{Door, Over, Reader};
 use crate::{
     admission::{Admitted, Wish, admit},
     app::App,
@@ -27,7 +29,24 @@ use crate::{
 ///
 /// # Errors
 /// Where the viewer may not, or nothing of that name is live.
-pub async fn play(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Result<Response, Refusal> {
+pub async fn play(app: &Arc<App>, live: &str, stream: &str, request: &mut Parts) -> Result<Response, Refusal> {
+    // A handshake that is none is refused before anything is done for it.
+    let upgrade = socket::wanted(request).await?;
+    let viewing = open(app, live, stream, request).await?;
+    if let Some(upgrade) = upgrade {
+        return Ok(socket::serve(upgrade, viewing));
+    }
+    if request.method == Method::HEAD {
+        return Ok(fresh(CONTENT_TYPE, Body::empty()));
+    }
+    let body = futures_util::stream::unfold(viewing, |mut viewing| async move {
+        let bytes = viewing.next().await.ok()?;
+        Some((Ok::<_, Infallible>(bytes), viewing))
+    });
+    Ok(fresh(CONTENT_TYPE, Body::from_stream(body)))
+}
+
+async fn open(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Result<Viewing, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or_default());
     let credentials = credentials(request, &query);
     let wish = Wish { action: Action::Play, door: Door::Flv, app: live, stream, extension: ".flv", credentials };
@@ -37,14 +56,10 @@ pub async fn play(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> 
     if !stream.settled().await {
         return Err(Refusal::CannotServe(format!("'{key}' is live, but has sent no audio and no video yet")));
     }
-    let query = Query::parse(request.uri.query().unwrap_or_default());
     let stream = stream.of_track(query.get("track"))?;
-    if request.method == Method::HEAD {
-        return Ok(fresh("video/x-flv", Body::empty()));
-    }
     let has = |kind| stream.track(kind).is_some();
     let header = wire::flv::file_header(has(Kind::Audio), has(Kind::Video));
-    let viewing = Viewing {
+    Ok(Viewing {
         app: app.clone(),
         reader: Reader::new(stream.clone(), app.viewing),
         headers: Headers::default(),
@@ -52,14 +67,20 @@ pub async fn play(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> 
         session,
         _viewer: stream.watch(Door::Flv),
         _wanted: wanted,
-    };
-    let body = futures_util::stream::unfold(viewing, |mut viewing| async move {
-        let bytes = viewing.next().await?;
-        Some((Ok::<_, Infallible>(bytes), viewing))
-    });
-    Ok(fresh("video/x-flv", Body::from_stream(body)))
+    })
 }
 
+/// Why there is no more.
+enum NoMore {
+    /// The stream has ended, or the viewer is too slow for it.
+    Over(Over),
+    /// An operator ended the viewing.
+    Asked,
+}
+
+const CONTENT_TYPE: &str = "video/x-flv";
+
+/// A viewer at work.
 struct Viewing {
     app: Arc<App>,
     reader: Reader,
@@ -71,12 +92,16 @@ struct Viewing {
 }
 
 impl Viewing {
-    /// The next bytes: shared with every other viewer of the stream.
-    async fn next(&mut self) -> Option<Bytes> {
-        while self.queue.is_empty() {
+    /// The next bytes: shared with every other viewer of the stream. Cancel safe, as the reader is.
+    async fn next(&mut self) -> Result<Bytes, NoMore> {
+        loop {
+            if let Some(bytes) = self.queue.pop_front() {
+                self.session.count(bytes.len());
+                return Ok(bytes);
+            }
             let entries = tokio::select! {
-                entries = self.reader.next(&self.app) => entries.ok()?,
-                () = self.session.stopped() => return None,
+                entries = self.reader.next(&self.app) => entries.map_err(NoMore::Over)?,
+                () = self.session.stopped() => return Err(NoMore::Asked),
             };
             for entry in entries {
                 if self.headers.needs(&entry) {
@@ -85,8 +110,5 @@ impl Viewing {
                 self.queue.push_back(entry.flv().clone());
             }
         }
-        let bytes = self.queue.pop_front();
-        self.session.count(bytes.as_ref().map_or(0, Bytes::len));
-        bytes
     }
 }

@@ -4,7 +4,7 @@ pub mod flv;
 pub mod hls;
 mod name;
 pub mod rtmp;
-pub mod whip;
+pub mod webrtc;
 
 use std::sync::Arc;
 

@@ -23,7 +23,10 @@ pub use listener::{Peer, serve};
 use crate::{
     app::App,
     auth::{Credentials, Identity},
-    door::{flv, hls, whip},
+    door::{
+        flv, hls,
+        webrtc::{artc, srs, trtc, whip},
+    },
     query::Query,
     refusal::Refusal,
 };
@@ -52,21 +55,47 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/whep/{app}/{stream}", post(whip::play))
         .route("/whip/{app}/{stream}/{session}", axum::routing::patch(whip::patch).delete(whip::delete))
         .route("/whep/{app}/{stream}/{session}", axum::routing::patch(whip::patch).delete(whip::delete))
-        .fallback(by_extension)
+        .merge(skins())
+        .fallback(live_url)
         .layer(cors)
         .with_state(app)
 }
 
-/// Live URLs are told by their extension; all else is a page or nothing.
-async fn by_extension(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (request, _) = request.into_parts();
-    if request.method != Method::GET && request.method != Method::HEAD {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+/// The other protocols by which WebRTC is offered under paths of their own.
+fn skins() -> Router<Arc<App>> {
+    let session = || axum::routing::patch(whip::patch).delete(whip::delete);
+    let mut router = Router::new()
+        .route("/v1/push/{stream}", post(trtc::push))
+        .route("/v1/play/{stream}", post(trtc::play))
+        .route("/v1/push/{stream}/{session}", session())
+        .route("/v1/play/{stream}/{session}", session());
+    // SRS takes each path with and without the slash at its end.
+    for slash in ["", "/"] {
+        router = router
+            .route(&format!("/rtc/v1/publish{slash}"), post(srs::publish))
+            .route(&format!("/rtc/v1/play{slash}"), post(srs::play))
+            .route(&format!("/rtc/v1/whip{slash}"), post(srs::whip))
+            .route(&format!("/rtc/v1/whep{slash}"), post(srs::whep));
     }
+    router.route("/rtc/v1/whip/{session}", session()).route("/rtc/v1/whep/{session}", session())
+}
+
+/// Live URLs: a file is told by its extension, and an offer of artc by its method. All else is a page or nothing.
+async fn live_url(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (mut request, body) = request.into_parts();
     let path = request.uri.path().to_owned();
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    match (&request.method, segments.as_slice()) {
+        (&Method::GET | &Method::HEAD, _) => {}
+        (&Method::POST, [live, stream]) if !live::name::is_reserved(live) => {
+            return artc::answer(&app, (live, stream), &request, body).await;
+        }
+        _ => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    }
     let served = match segments.as_slice() {
-        [live, file] if file.ends_with(".flv") => flv::play(&app, live, file.trim_end_matches(".flv"), &request).await,
+        [live, file] if file.ends_with(".flv") => {
+            flv::play(&app, live, file.trim_end_matches(".flv"), &mut request).await
+        }
         [live, file] if file.ends_with(".m3u8") => {
             hls::multivariant(&app, live, file.trim_end_matches(".m3u8"), &request).await
         }

@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::mpsc::{SyncSender, TrySendError, sync_channel},
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use net::{MediaSocket, Waker};
@@ -30,6 +30,8 @@ pub struct Config {
     pub advertise: Vec<IpAddr>,
     /// Media threads that are wanted.
     pub shards: usize,
+    /// A peer that was answered has to be connected within this.
+    pub connect_timeout: Duration,
 }
 
 /// A media thread has as many commands waiting as it may, or is gone.
@@ -70,10 +72,11 @@ pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'sta
         let (commands, inbox) = sync_channel(COMMANDS_MAX);
         let waker = socket.waker();
         let events = events.clone();
+        let limits = sfu::Config { idle_max: config.connect_timeout, ..sfu::Config::default() };
         let thread = std::thread::Builder::new().name(format!("media-{index}"));
         let join = thread.spawn(move || {
             let _end_of_all = EndOfAll;
-            thread::run(socket, &inbox, &|event| events(index, event));
+            thread::run(socket, limits, &inbox, &|event| events(index, event));
         })?;
         threads.push(Thread { commands: Some(commands), waker, join: Some(join) });
     }

@@ -10,7 +10,12 @@ const LONG: Duration = Duration::from_secs(20);
 
 fn start() -> (Shards, mpsc::Receiver<(usize, Event)>) {
     let (sender, events) = mpsc::channel();
-    let config = Config { listen: "127.0.0.1:0".parse().unwrap(), advertise: Vec::new(), shards: 4 };
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        advertise: Vec::new(),
+        shards: 4,
+        connect_timeout: Duration::from_secs(15),
+    };
     let shards = spawn(config, move |shard, event| {
         let _ = sender.send((shard, event));
     });

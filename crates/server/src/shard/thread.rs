@@ -14,8 +14,13 @@ const COMMANDS_BATCH: usize = 64;
 const WAIT_MAX: Duration = Duration::from_millis(100);
 
 /// Runs until the sender of commands is dropped.
-pub(super) fn run(mut socket: MediaSocket, commands: &Receiver<sfu::Command>, events: &dyn Fn(Event)) {
-    let mut shard = Shard::new(sfu::Config::default(), Instant::now());
+pub(super) fn run(
+    mut socket: MediaSocket,
+    limits: sfu::Config,
+    commands: &Receiver<sfu::Command>,
+    events: &dyn Fn(Event),
+) {
+    let mut shard = Shard::new(limits, Instant::now());
     let mut more_commands = false;
     loop {
         let until = flush(&mut shard, &mut socket, events);

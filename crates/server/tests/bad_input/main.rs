@@ -14,6 +14,7 @@ mod b_frames;
 mod changes;
 mod codecs;
 mod commands;
+mod doors;
 mod drain;
 mod health;
 mod publishers;

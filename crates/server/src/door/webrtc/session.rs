@@ -1,4 +1,4 @@
-//! WHIP and WHEP sessions by their number in the URL. Each has a task that holds what the session holds, and gives it
+//! WebRTC sessions by their number, whatever door they came in by. Each has a task that holds what the session holds, and gives it
 //! back when the session ends, for whatever reason.
 
 use std::{
@@ -19,7 +19,7 @@ use crate::{
     session::Session,
 };
 
-/// Sessions at most, over both doors.
+/// Sessions at most, over all doors.
 const SESSIONS_MAX: usize = 16_384;
 /// A media thread answers an ICE restart within this, or is overloaded.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(2);
@@ -85,7 +85,7 @@ impl Sessions {
     /// Opens a session over a leg and starts its task.
     ///
     /// # Errors
-    /// Where there are as many as there may be; the leg is removed then.
+    /// Where there are as many as there may be; the leg is the caller's to remove then.
     pub fn open(
         &self,
         app: &Arc<App>,
@@ -102,8 +102,6 @@ impl Sessions {
         };
         let mut sessions = self.lock();
         if sessions.len() >= SESSIONS_MAX {
-            app.media.forget_leg(leg);
-            app.media.tell(shard, Command::RemoveLeg { id: leg });
             return Err(Refusal::Full { what: "WebRTC sessions", limit: SESSIONS_MAX });
         }
         sessions.insert(opened.id.clone(), Known { orders, tag: opened.tag.clone(), watches });

@@ -1,0 +1,62 @@
+//! A leg and its tracks on their way to a media thread, taken back where something goes wrong before a session has them.
+
+use media::Codec;
+use rtc::Leg;
+use sfu::{Command, Event, LegId, TrackId};
+use tokio::sync::mpsc;
+
+use crate::{media::Media, refusal::Refusal};
+
+/// What a media thread was given and no session holds yet. Dropping it takes all of it back.
+pub(super) struct Placed<'a> {
+    media: &'a Media,
+    shard: usize,
+    leg: Option<LegId>,
+    tracks: Vec<TrackId>,
+}
+
+impl<'a> Placed<'a> {
+    /// Nothing yet.
+    pub(super) fn new(media: &'a Media, shard: usize) -> Self {
+        Self { media, shard, leg: None, tracks: Vec::new() }
+    }
+
+    /// Gives the thread a track.
+    ///
+    /// # Errors
+    /// Where the thread is overloaded.
+    pub(super) fn add_track(&mut self, id: TrackId, codec: Codec) -> Result<(), Refusal> {
+        self.media.send(self.shard, Command::AddTrack { id, codec })?;
+        self.tracks.push(id);
+        Ok(())
+    }
+
+    /// Gives the thread the leg; its number, and its events.
+    ///
+    /// # Errors
+    /// Where the thread is overloaded.
+    pub(super) fn add_leg(&mut self, leg: Leg) -> Result<(LegId, mpsc::Receiver<Event>), Refusal> {
+        let (id, events) = self.media.new_leg();
+        self.leg = Some(id);
+        self.media.send(self.shard, Command::AddLeg { id, leg: Box::new(leg) })?;
+        Ok((id, events))
+    }
+
+    /// A session holds it from now on.
+    pub(super) fn keep(mut self) {
+        self.leg = None;
+        self.tracks.clear();
+    }
+}
+
+impl Drop for Placed<'_> {
+    fn drop(&mut self) {
+        if let Some(leg) = self.leg {
+            self.media.forget_leg(leg);
+            self.media.tell(self.shard, Command::RemoveLeg { id: leg });
+        }
+        for track in &self.tracks {
+            self.media.tell(self.shard, Command::RemoveTrack { id: *track });
+        }
+    }
+}
