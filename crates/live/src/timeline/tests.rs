@@ -166,6 +166,28 @@ fn a_sound_that_began_before_the_picture_is_not_before_the_origin() {
     assert_eq!(timeline.map(now, Kind::Audio, 120, 0, AUDIO_HZ).dts.as_millis(AUDIO_HZ), 20);
 }
 
+#[test]
+fn a_further_track_keeps_to_the_clock_of_the_first() {
+    for base_ms in [0u32, 5_000, u32::MAX - 300] {
+        let (mut timeline, now) = (Timeline::default(), Instant::now());
+        let raw = |ms: u32| base_ms.wrapping_add(ms);
+        for ms in (0..1_000).step_by(40) {
+            let first = timeline.map(now, Kind::Video, raw(ms), 40, VIDEO_HZ);
+            let further = timeline.map_further(now, (1, Kind::Video), raw(ms), 40, VIDEO_HZ);
+            assert_eq!(further, first, "{ms} ms after {base_ms}");
+            let sound = timeline.map_further(now, (1, Kind::Audio), raw(ms), 0, AUDIO_HZ);
+            assert_eq!(sound.dts.as_millis(AUDIO_HZ), first.dts.as_millis(VIDEO_HZ));
+        }
+        // The source's clock jumps: the further tracks follow the first.
+        for ms in (60_000..61_000).step_by(40) {
+            let first = timeline.map(now, Kind::Video, raw(ms), 0, VIDEO_HZ);
+            let further = timeline.map_further(now, (1, Kind::Video), raw(ms), 0, VIDEO_HZ);
+            assert_eq!(further, first, "{ms} ms after {base_ms}");
+        }
+        assert!(timeline.map(now, Kind::Video, raw(61_000), 0, VIDEO_HZ).dts.as_millis(VIDEO_HZ) < 6_000);
+    }
+}
+
 proptest! {
     #[test]
     fn any_clock_gives_times_that_rise_and_never_run_away(

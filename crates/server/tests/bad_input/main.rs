@@ -23,5 +23,6 @@ mod rig;
 mod slow_viewer;
 mod timestamps;
 mod tokens;
+mod tracks;
 mod unknown_stream;
 mod webrtc;

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use media::{Codec, Payload, TrackInfo, WallTime, aac, h264};
+use media::{Codec, Payload, TrackInfo, WallTime, aac, av1, h264, h265, vp9};
 use mp4_atom::{Any, DecodeMaybe as _, Moof, Moov};
 
 use super::*;
@@ -45,6 +45,78 @@ fn the_initialisation_says_what_the_tracks_are() {
     assert_eq!((mp4a.audio.channel_count, mp4a.audio.sample_rate.integer()), (2, 44_100));
     let mp4_atom::Codec::Opus(opus) = entry(opus) else { panic!("Opus") };
     assert_eq!((opus.dops.output_channel_count, opus.dops.input_sample_rate), (2, 48_000));
+}
+
+/// The records of x265, SVT-AV1 and libvpx for 320x180.
+const HVCC: &[u8] = &[
+    0x01, 0x01, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 0x3c, 0xf0, 0, 0xfc, 0xfd, 0xf8, 0xf8, 0, 0, 0x0f, 0x03, 0x20, 0,
+    1, 0, 0x18, 0x40, 1, 0x0c, 0x01, 0xff, 0xff, 0x01, 0x60, 0, 0, 3, 0, 0x90, 0, 0, 3, 0, 0, 3, 0, 0x3c, 0x95, 0x98,
+    0x09, 0x21, 0, 1, 0, 0x2b, 0x42, 1, 1, 1, 0x60, 0, 0, 3, 0, 0x90, 0, 0, 3, 0, 0, 3, 0, 0x3c, 0xa0, 0x0a, 0x08,
+    0x0b, 0x9f, 0x79, 0x65, 0x66, 0x92, 0x4c, 0xaf, 0x01, 0x68, 0x08, 0, 0, 3, 0, 8, 0, 0, 3, 0, 0xc8, 0x40, 0x22, 0,
+    1, 0, 7, 0x44, 1, 0xc1, 0x72, 0xb4, 0x62, 0x40,
+];
+const AV1C: &[u8] = &[0x81, 0, 0x0c, 0, 0x0a, 0x0b, 0x02, 0, 0, 0x05, 0x21, 0xe7, 0xf6, 0x60, 0x17, 0xc0, 0x02];
+const VPCC: &[u8] = &[0, 0x0b, 0x82, 2, 2, 2, 0, 0];
+
+fn new_codings() -> [(TrackInfo, &'static [u8], &'static [u8], &'static str); 3] {
+    let vp9 = vp9::Config { size: Some((320, 180)), ..vp9::Config::parse(Bytes::from_static(VPCC)).unwrap() };
+    [
+        (
+            TrackInfo::h265(h265::Config::parse_hvcc(&Bytes::from_static(HVCC)).unwrap()),
+            b"hvcC",
+            HVCC,
+            "hvc1.1.6.L60.90",
+        ),
+        (
+            TrackInfo::av1(av1::Config::parse_av1c(&Bytes::from_static(AV1C)).unwrap().unwrap()),
+            b"av1C",
+            AV1C,
+            "av01.0.00M.08",
+        ),
+        (TrackInfo::vp9(vp9), b"vpcC\x01\0\0\0", VPCC, "vp09.00.11.08"),
+    ]
+}
+
+#[test]
+fn records_are_written_as_they_came() {
+    for (track, head, record, codecs) in new_codings() {
+        assert!(is_supported(&track));
+        let bytes = init_segment(std::slice::from_ref(&track)).unwrap();
+        let box_of_it = [head, record].concat();
+        assert!(bytes.windows(box_of_it.len()).any(|window| window == box_of_it), "{codecs}");
+        let trak = moov(std::slice::from_ref(&track)).trak[0].clone();
+        assert_eq!((trak.tkhd.width.integer(), trak.tkhd.height.integer()), (320, 180), "{codecs}");
+        assert_eq!(crate::hls::codec_string(&track).unwrap(), codecs);
+    }
+}
+
+#[test]
+fn records_with_what_mp4_forbids_are_put_right() {
+    let mut av1c = AV1C.to_vec();
+    av1c[3] = 0xe0;
+    let track = TrackInfo::av1(av1::Config::parse_av1c(&av1c.into()).unwrap().unwrap());
+    let bytes = init_segment(&[track]).unwrap();
+    assert!(bytes.windows(AV1C.len()).any(|window| window == AV1C), "reserved bits are cleared");
+    let rgb = Bytes::from_static(&[0, 0x0b, 0x82, 2, 2, 0, 0, 0]);
+    let track = TrackInfo::vp9(vp9::Config::parse(rgb).unwrap());
+    let bytes = init_segment(&[track]).unwrap();
+    assert!(bytes.windows(VPCC.len()).any(|window| window == VPCC), "4:2:0 has no matrix of RGB");
+}
+
+#[test]
+fn units_are_framed_as_their_coding_wants() {
+    for (codec, bytes) in [
+        (Codec::H265, &b"\0\0\0\x02ab\0\0\0\x01c"[..]),
+        (Codec::Av1, b"abc"),
+        (Codec::Vp9, b"abc"),
+        (Codec::Opus, b"abc"),
+    ] {
+        let samples = vec![sample(1, 0, true, &[b"ab", b"c"])];
+        let runs = vec![Run { track_id: 1, codec, decode_time: 0, samples }];
+        let all = boxes(Fragment { sequence: 1, reference: None, runs }.write().unwrap());
+        let Some(Any::Mdat(mdat)) = all.last() else { panic!("{all:?}") };
+        assert_eq!(mdat.data.as_slice(), bytes, "{codec:?}");
+    }
 }
 
 #[test]
