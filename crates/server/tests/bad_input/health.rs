@@ -84,6 +84,8 @@ fn times_that_jump_and_go_back() {
     until("the fault is counted", || {
         (server.metric("stentor_ingest_faults_total{kind=\"video-timestamp-jump\"}") == 1).then_some(())
     });
+    // And that while the stream runs, not when it ends.
+    told(&server);
 }
 
 #[test]
