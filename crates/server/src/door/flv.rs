@@ -52,6 +52,9 @@ pub async fn play(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> 
     Ok(fresh("video/x-flv", Body::from_stream(body)))
 }
 
+/// Room for so many frames is kept between writes.
+const QUEUE_KEPT: usize = 8;
+
 struct Viewing {
     app: Arc<App>,
     reader: Reader,
@@ -65,6 +68,8 @@ impl Viewing {
     /// The next bytes: shared with every other viewer of the stream.
     async fn next(&mut self) -> Option<Bytes> {
         while self.queue.is_empty() {
+            // The fast start needed much room; what follows is a frame or two at once, of thousands of viewers.
+            self.queue.shrink_to(QUEUE_KEPT);
             let entries = self.reader.next(&self.app).await.ok()?;
             for entry in entries {
                 if self.headers.needs(&entry) {
