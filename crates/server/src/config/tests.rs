@@ -100,7 +100,7 @@ fn unknown_names_are_told_with_the_nearest() {
     );
     assert_eq!(
         refusal("[rtmp]\nxyzzy = 1"),
-        "s.toml:2: 'xyzzy' is not a setting of this section; it has listen, idle_timeout, connections_max"
+        "s.toml:2: 'xyzzy' is not a setting of this section; it has listen, idle_timeout, connections_max, tls_certificate, tls_key, reconnect_url"
     );
     assert_eq!(
         load("", &[("STENTOR_HTTP__LISTN", "x")], &[]).unwrap_err(),
@@ -155,6 +155,13 @@ fn contradictions_are_told() {
     assert!(
         refusal("[http]\ntls_key = \"k.pem\"").starts_with("http.tls_certificate and http.tls_key belong together")
     );
+    assert!(
+        refusal("[rtmp]\ntls_certificate = \"c.pem\"")
+            .starts_with("rtmp.tls_certificate and rtmp.tls_key belong together")
+    );
+    for url in ["http://other/live", "rtmp://other", "rtmp:///live", "x"] {
+        assert!(refusal(&format!("[rtmp]\nreconnect_url = \"{url}\"")).starts_with("rtmp.reconnect_url is "), "{url}");
+    }
     assert!(refusal("[media]\nshards = 0").starts_with("media.shards is 0"));
     assert!(refusal("[hls]\nsegments = 2").starts_with("hls.segments is 2"));
     assert!(refusal("[server]\ndefault_application = 8").contains("no [[application]] has that number"));
@@ -204,8 +211,10 @@ fn the_sample_says_the_defaults() {
     let settings = section::all_names().len();
     assert_eq!(entries.len(), settings, "the sample shows every setting once");
     let config = Config::from_entries(&entries).unwrap();
-    assert_eq!((config.rtmp, config.live, config.hls), (Rtmp::default(), Live::default(), Hls::default()));
-    assert_eq!((config.http.listen, config.media), (Http::default().listen, Media::default()));
+    assert_eq!((config.live, config.hls, config.media), (Live::default(), Hls::default(), Media::default()));
+    // What is unset by default is shown by an example.
+    let rtmp = Rtmp { tls_certificate: None, tls_key: None, reconnect_url: None, ..config.rtmp };
+    assert_eq!((rtmp, config.http.listen), (Rtmp::default(), Http::default().listen));
     assert_eq!(config.applications.len(), 1);
 }
 

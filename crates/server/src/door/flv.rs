@@ -80,6 +80,9 @@ enum NoMore {
 
 const CONTENT_TYPE: &str = "video/x-flv";
 
+/// Room for so many frames is kept between writes.
+const QUEUE_KEPT: usize = 8;
+
 /// A viewer at work.
 struct Viewing {
     app: Arc<App>,
@@ -99,6 +102,8 @@ impl Viewing {
                 self.session.count(bytes.len());
                 return Ok(bytes);
             }
+            // The fast start needed much room; what follows is a frame or two at once, of thousands of viewers.
+            self.queue.shrink_to(QUEUE_KEPT);
             let entries = tokio::select! {
                 entries = self.reader.next(&self.app) => entries.map_err(NoMore::Over)?,
                 () = self.session.stopped() => return Err(NoMore::Asked),

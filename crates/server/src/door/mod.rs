@@ -24,6 +24,9 @@ use crate::{
 /// Entries taken from a stream at once.
 const BATCH_MAX: usize = 256;
 
+/// Room for so many entries is kept between reads of a viewer.
+const ENTRIES_KEPT: usize = 8;
+
 /// The name of a stream from its parts in a URL.
 ///
 /// # Errors
@@ -60,6 +63,10 @@ impl Reader {
     /// The next entries, at least one; merged over the class's time. Cancel safe: entries that were read and not handed
     /// out come with the next call.
     pub async fn next(&mut self, app: &App) -> Result<std::vec::Drain<'_, Arc<Entry>>, Over> {
+        if self.entries.is_empty() {
+            // The fast start needed much room; what follows is a frame or two at once.
+            self.entries.shrink_to(ENTRIES_KEPT);
+        }
         while self.entries.is_empty() {
             match self.stream.next(&mut self.cursor, BATCH_MAX, &mut self.entries).await {
                 Read::Ready | Read::Pending => {}

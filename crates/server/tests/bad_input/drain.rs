@@ -38,6 +38,34 @@ fn a_server_that_drains_waits_for_its_publishers_and_takes_no_new_ones() {
 }
 
 #[test]
+fn who_knows_enhanced_rtmp_is_asked_to_move_and_all_goes_on_until_then() {
+    for (setting, place) in
+        [("reconnect_url = \"rtmp://other.example/live\"\n", Some("rtmp://other.example/live")), ("", None)]
+    {
+        let server = Server::serve(&format!("{OPEN}[server]\ndrain_timeout = \"10m\"\n[rtmp]\n{setting}"));
+        let clip = Clip::demo();
+        let mut publisher = RtmpPublisher::connect(&server, "live/show");
+        publisher.begin(&clip);
+        let mut player = RtmpPlayer::connect(&server, "live/show");
+        assert!(player.frame().is_some());
+        relay(&mut publisher, &mut player, &clip.frames[1]);
+        server.terminate();
+        until("the server drains", || (server.get("/readyz").status == 503).then_some(()));
+        publisher.send(&clip.frames[2]);
+        assert_eq!(publisher.asked_to_move().as_deref(), place);
+        assert!(player.frame().is_some());
+        for tag in &clip.frames[3..20] {
+            relay(&mut publisher, &mut player, tag);
+        }
+        assert_eq!(player.asked_to_move.as_ref().map(Option::as_deref), Some(place));
+        assert_eq!(server.metric("stentor_rtmp_reconnect_requests_total"), 2, "once each");
+        publisher.leave();
+        assert_eq!(player.rest(), 0);
+        assert_eq!(server.ended().code(), Some(0));
+    }
+}
+
+#[test]
 fn a_publisher_that_stays_is_told_when_the_time_is_over() {
     let server = Server::serve(&format!("{OPEN}[server]\ndrain_timeout = \"1s\"\n"));
     let (publisher, mut viewer) = on_air(&server, &Clip::demo());

@@ -20,6 +20,7 @@ mod health;
 mod publishers;
 #[path = "../rig/mod.rs"]
 mod rig;
+mod rtmps;
 mod slow_viewer;
 mod timestamps;
 mod tokens;

@@ -85,6 +85,14 @@ impl Peer {
         }
     }
 
+    /// The next event; a server that drains may ask to connect anew before it.
+    fn last_event(&mut self) -> Option<Event> {
+        match self.event() {
+            Some(Event::ReconnectRequested { .. }) => self.event(),
+            event => event,
+        }
+    }
+
     fn ready(mut self) -> Self {
         assert_eq!(self.event(), Some(Event::Ready));
         self
@@ -92,7 +100,7 @@ impl Peer {
 
     /// Waits for a no, and for the server to close after it.
     fn said(&mut self) -> Said {
-        let said = match self.event() {
+        let said = match self.last_event() {
             Some(Event::Refused { code, description }) => Said { code, description },
             other => panic!("the server should have said no, and not {other:?}"),
         };
@@ -146,12 +154,23 @@ impl RtmpPublisher {
         self.0.said()
     }
 
+    /// Waits until the server asks to connect anew; where.
+    pub fn asked_to_move(&mut self) -> Option<String> {
+        match self.0.event() {
+            Some(Event::ReconnectRequested { tc_url, description }) => {
+                assert!(description.contains("shut down"), "{description}");
+                tc_url
+            }
+            other => panic!("the publisher should have been asked to connect anew, and not {other:?}"),
+        }
+    }
+
     /// Says good-bye.
     pub fn leave(mut self) {
         self.0.session.finish();
         self.0.flush();
         self.0.socket.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(self.0.event(), None);
+        assert_eq!(self.0.last_event(), None);
     }
 }
 
@@ -159,13 +178,19 @@ impl RtmpPublisher {
 pub struct RtmpPlayer {
     peer: Peer,
     items: Items,
+    /// Where the server asked it to connect anew; `Some(None)` is where it is.
+    pub asked_to_move: Option<Option<String>>,
 }
 
 impl RtmpPlayer {
     /// Plays `live/show` and is let in.
     pub fn connect(server: &Server, name: &str) -> Self {
         let (app, stream) = split(name);
-        Self { peer: Peer::dial(server.rtmp, app, stream, Mode::Play).ready(), items: Items::default() }
+        Self {
+            peer: Peer::dial(server.rtmp, app, stream, Mode::Play).ready(),
+            items: Items::default(),
+            asked_to_move: None,
+        }
     }
 
     /// Plays and is refused.
@@ -185,6 +210,7 @@ impl Viewer for RtmpPlayer {
                 Some(Event::Media(Message { kind, timestamp_ms, body })) => {
                     self.items.push(&Tag { kind, timestamp_ms, body });
                 }
+                Some(Event::ReconnectRequested { tc_url, .. }) => self.asked_to_move = Some(tc_url),
                 Some(Event::Ended) => {
                     assert_eq!(self.peer.event(), None, "the server closes after the end of the stream");
                     return None;
