@@ -12,6 +12,7 @@ use crate::{
     auth::{Application, Gate},
     config::Config,
     hub, shard,
+    signing::Signing,
 };
 
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
@@ -57,6 +58,7 @@ fn plan(config: &Config) -> Result<Plan, Failure> {
         keys: own.keys.clone(),
         open: own.open,
         hosts: own.hosts.clone(),
+        signing: Signing::from_config(own, &config.apps),
     };
     let live = &config.live;
     let millis = |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);

@@ -25,6 +25,7 @@ use crate::{
     door::{flv, hls, whip},
     query::Query,
     refusal::Refusal,
+    signing::Prefix,
 };
 
 /// Every path of the server.
@@ -57,12 +58,15 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// Live URLs are told by their extension; all else is a page or nothing.
 async fn by_extension(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (request, _) = request.into_parts();
+    let (mut request, _) = request.into_parts();
     if request.method != Method::GET && request.method != Method::HEAD {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let path = request.uri.path().to_owned();
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let mut segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    if let Some(prefix) = Prefix::take(&mut segments) {
+        request.extensions.insert(prefix);
+    }
     let served = match segments.as_slice() {
         [live, file] if file.ends_with(".flv") => flv::play(&app, live, file.trim_end_matches(".flv"), &request).await,
         [live, file] if file.ends_with(".m3u8") => {
@@ -71,7 +75,7 @@ async fn by_extension(State(app): State<Arc<App>>, request: Request) -> Response
         [live, stream, file] if hls::is_file(file) => hls::file(&app, live, stream, file, &request).await,
         _ => match pages::find(&path, &request.headers) {
             Some(page) => Ok(page),
-            None => Err(Refusal::NotFound(path.chars().take(200).collect())),
+            None => Err(Refusal::NotFound(format!("/{}", segments.join("/")).chars().take(200).collect())),
         },
     };
     served.unwrap_or_else(|refusal| app.refuse_http(refusal))
@@ -83,7 +87,7 @@ async fn by_extension(State(app): State<Arc<App>>, request: Request) -> Response
 /// Where the gate refuses.
 pub fn identify(app: &App, request: &Parts) -> Result<Identity, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or_default());
-    app.gate.admit(&credentials(request, &query))
+    app.gate.identify(&credentials(request, &query))
 }
 
 /// What a request shows. `query` is the one that counts: the URL's own, or that of the URL in a body.
@@ -93,7 +97,7 @@ pub fn credentials<'a>(request: &'a Parts, query: &'a Query) -> Credentials<'a> 
     let bearer = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let peer = request.extensions.get::<Peer>().map_or(unknown, |peer| peer.0);
-    Credentials { query, bearer, host, peer }
+    Credentials { query, bearer, host, prefix: request.extensions.get::<Prefix>(), peer }
 }
 
 /// A plain answer with a content type that is never cached.

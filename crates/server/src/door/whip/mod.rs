@@ -145,9 +145,9 @@ async fn open(
     // Whoever may not is told before the body is waited for; whoever may is asked about only with a whole offer.
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let credentials = credentials(&parts, &query);
-    app.gate.admit(&credentials)?;
-    let offer = text(body).await?;
     let wish = Wish { action, door: Door::Whip, app: live, stream, extension: "", credentials };
+    app.gate.admit(&wish)?;
+    let offer = text(body).await?;
     Ok((admit(app, wish).await?, offer))
 }
 
