@@ -43,7 +43,7 @@ pub struct Admitted {
 /// # Errors
 /// The reason, with the original's number.
 pub async fn admit(app: &Arc<App>, wish: Wish<'_>) -> Result<Admitted, Refusal> {
-    let identity = app.gate.admit(&wish.credentials)?;
+    let identity = app.gate.admit(&wish)?;
     let key = stream_key(identity.application, wish.app, wish.stream)?;
     let session = app.sessions.open(Opening {
         action: wish.action,

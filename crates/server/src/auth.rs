@@ -4,10 +4,18 @@ use std::net::SocketAddr;
 
 use wire::sign;
 
-use crate::{clock::unix_now_s, query::Query, refusal::Refusal};
+use crate::{
+    admission::Wish,
+    clock::unix_now_s,
+    door::{DEFAULT_APP, stream_key},
+    query::Query,
+    refusal::Refusal,
+    session::Action,
+    signing::{self, Prefix, Signing},
+};
 
 /// A tenant of this server.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Application {
     /// `sdkAppId`.
     pub id: u32,
@@ -17,10 +25,19 @@ pub struct Application {
     pub open: bool,
     /// Host names whose live URLs belong to this application.
     pub hosts: Vec<String>,
+    /// Signed URLs.
+    pub signing: Signing,
+}
+
+/// Without the keys.
+impl std::fmt::Debug for Application {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Application({})", self.id)
+    }
 }
 
 /// What a request shows to prove who it is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Credentials<'a> {
     /// The URL's query.
     pub query: &'a Query,
@@ -28,8 +45,17 @@ pub struct Credentials<'a> {
     pub bearer: Option<&'a str>,
     /// The host name that the request was made to, without port.
     pub host: Option<&'a str>,
+    /// The signature before the URL's path.
+    pub prefix: Option<&'a Prefix>,
     /// The address that it comes from.
     pub peer: SocketAddr,
+}
+
+/// Without what is secret.
+impl std::fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("query", self.query).field("peer", &self.peer).finish_non_exhaustive()
+    }
 }
 
 /// Who a request was found to be.
@@ -60,11 +86,52 @@ impl Gate {
         self.applications.first()
     }
 
-    /// Finds out who a request is. A token that is shown is always checked, also where none is needed.
+    /// Finds out who wants something with a stream, and whether they may: by a `UserSig`, by a signature of the URL, or
+    /// where nothing is needed. A token or a signature that is shown is always checked, also where none is needed.
     ///
     /// # Errors
     /// The reason, with the original's number.
-    pub fn admit(&self, credentials: &Credentials<'_>) -> Result<Identity, Refusal> {
+    pub fn admit(&self, wish: &Wish<'_>) -> Result<Identity, Refusal> {
+        let (application, by_token) = self.find(&wish.credentials)?;
+        let by_signature = match signing::shown(&wish.credentials)? {
+            None => None,
+            Some(signature) => {
+                let key = stream_key(application.id, wish.app, wish.stream)?;
+                application.signing.check(&signature, wish.action, &key, wish.extension, unix_now_s())?;
+                Some(Identity { application: application.id, user: signature.user().map(str::to_owned) })
+            }
+        };
+        if let Some(identity) = by_token.or(by_signature) {
+            return Ok(identity);
+        }
+        let app = if wish.app.is_empty() { DEFAULT_APP } else { wish.app };
+        if wish.action == Action::Play && application.signing.plays_openly(app) {
+            return Ok(unproven(application, &wish.credentials));
+        }
+        self.openly(application, &wish.credentials)
+    }
+
+    /// Finds out who makes a request that is about no stream. URLs of such requests are not signed.
+    ///
+    /// # Errors
+    /// The reason, with the original's number.
+    pub fn identify(&self, credentials: &Credentials<'_>) -> Result<Identity, Refusal> {
+        match self.find(credentials)? {
+            (_, Some(identity)) => Ok(identity),
+            (application, None) => self.openly(application, credentials),
+        }
+    }
+
+    /// Lets in whoever shows nothing, where that is enough.
+    fn openly(&self, application: &Application, credentials: &Credentials<'_>) -> Result<Identity, Refusal> {
+        if application.open || (self.loopback_open && credentials.peer.ip().is_loopback()) {
+            return Ok(unproven(application, credentials));
+        }
+        Err(Refusal::TokenMissing)
+    }
+
+    /// The application that is meant, and who its `UserSig` says that it is, where there is one.
+    fn find(&self, credentials: &Credentials<'_>) -> Result<(&Application, Option<Identity>), Refusal> {
         let query = credentials.query;
         let token = query.get("usersig").or(credentials.bearer);
         let claims = token.map(sign::read_unverified).transpose()?;
@@ -76,18 +143,12 @@ impl Gate {
                 None => None,
             };
         let application = self.application(named, claims.as_ref().map(|claims| claims.sdk_app_id), credentials.host)?;
-        let Some(token) = token else {
-            return if application.open || (self.loopback_open && credentials.peer.ip().is_loopback()) {
-                Ok(Identity { application: application.id, user: query.get("userid").map(str::to_owned) })
-            } else {
-                Err(Refusal::TokenMissing)
-            };
-        };
+        let Some(token) = token else { return Ok((application, None)) };
         let claimed = claims.as_ref().map(|claims| claims.user_id.as_str()).unwrap_or_default();
         let user = query.get("userid").unwrap_or(claimed);
         let keys: Vec<&str> = application.keys.iter().map(String::as_str).collect();
         let claims = sign::check(token, &keys, application.id, user, unix_now_s())?;
-        Ok(Identity { application: application.id, user: Some(claims.user_id) })
+        Ok((application, Some(Identity { application: application.id, user: Some(claims.user_id) })))
     }
 
     /// By number where the URL has one, else by host name, else the token's own, else the default.
@@ -113,6 +174,11 @@ impl Gate {
     }
 }
 
+/// Somebody who is whoever they say.
+fn unproven(application: &Application, credentials: &Credentials<'_>) -> Identity {
+    Identity { application: application.id, user: credentials.query.get("userid").map(str::to_owned) }
+}
+
 fn shorten(text: &str) -> String {
     text.chars().take(32).collect()
 }
@@ -125,8 +191,10 @@ mod tests {
     const OTHER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
     fn gate(open: bool, loopback_open: bool) -> Gate {
-        let first = Application { id: 1_400_000_000, keys: vec![KEY.into(), OTHER.into()], open, hosts: vec![] };
-        let second = Application { id: 7, keys: vec![OTHER.into()], open: false, hosts: vec!["b.example".into()] };
+        let (keys, signing) = (vec![KEY.into(), OTHER.into()], Signing::default());
+        let first = Application { id: 1_400_000_000, keys, open, hosts: vec![], signing: signing.clone() };
+        let hosts = vec!["b.example".into()];
+        let second = Application { id: 7, keys: vec![OTHER.into()], open: false, hosts, signing };
         Gate::new(vec![first, second], loopback_open)
     }
 
@@ -138,7 +206,13 @@ mod tests {
         peer: &str,
     ) -> Result<Identity, Refusal> {
         let query = Query::parse(query);
-        gate.admit(&Credentials { query: &query, bearer, host, peer: SocketAddr::new(peer.parse().unwrap(), 9) })
+        let peer = SocketAddr::new(peer.parse().unwrap(), 9);
+        let credentials = Credentials { query: &query, bearer, host, prefix: None, peer };
+        let identified = gate.identify(&credentials);
+        let (action, door) = (Action::Publish, crate::door::Door::Rtmp);
+        let admitted = gate.admit(&Wish { action, door, app: "live", stream: "a", extension: "", credentials });
+        assert_eq!(identified.as_ref().ok(), admitted.as_ref().ok());
+        admitted
     }
 
     fn sig(app: u32, key: &str, user: &str) -> String {

@@ -22,6 +22,7 @@ mod query;
 mod refusal;
 mod session;
 mod shard;
+mod signing;
 
 use std::process::ExitCode;
 

@@ -6,8 +6,15 @@ use percent_encoding::percent_decode_str;
 const PARAMETERS_MAX: usize = 64;
 
 /// A parsed query. Keys are compared without case, since `userId` and `userid` are both in use.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Query(Vec<(String, String)>);
+
+/// Only the names: values are tokens and signatures.
+impl std::fmt::Debug for Query {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl Query {
     /// Parses `a=1&b=2`; percent signs and plus signs are decoded, wrong encodings are kept as they are.
@@ -41,6 +48,11 @@ mod tests {
         assert_eq!(query.get("usersig"), Some("eJy*-_"));
         assert_eq!(query.get("empty"), None);
         assert_eq!(query.get("flag"), None);
+    }
+
+    #[test]
+    fn what_is_secret_does_not_show() {
+        assert_eq!(format!("{:?}", Query::parse("auth_key=1-0-0-d&userSig=s")), r#"["auth_key", "usersig"]"#);
     }
 
     #[test]

@@ -3,19 +3,25 @@
 
 use live::name::NameError;
 use thiserror::Error;
-use wire::sign::SigError;
+use wire::sign::{SigError, url::UrlError};
 
 /// Why a request is not served. The text is a sentence for the person who made the request.
 #[derive(Clone, Debug, Error)]
 pub enum Refusal {
     /// The application wants a token and none came.
     #[error(
-        "this application wants a UserSig: add ?sdkappid=..&userid=..&usersig=.. to the URL, or `Authorization: Bearer <UserSig>`; `stentor token` makes one"
+        "this application wants a UserSig or a signed URL: add ?sdkappid=..&userid=..&usersig=.. to the URL, or `Authorization: Bearer <UserSig>` (`stentor token` makes one), or sign the URL (`stentor sign`)"
     )]
     TokenMissing,
     /// The token is wrong.
     #[error("{0}")]
     Token(#[from] SigError),
+    /// The signature of the URL is wrong.
+    #[error("{0}")]
+    UrlSignature(#[from] UrlError),
+    /// The signature of the URL is none that counts here.
+    #[error("{0}")]
+    UrlKey(String),
     /// No application of that number, or none at all for that host.
     #[error("there is no application {0} on this server")]
     ApplicationUnknown(u32),
@@ -72,7 +78,7 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self {
             Self::TokenMissing | Self::Token(_) => 401,
-            Self::ApplicationUnknown(_) => 403,
+            Self::ApplicationUnknown(_) | Self::UrlSignature(_) | Self::UrlKey(_) => 403,
             Self::Name(_) | Self::Malformed(_) => 400,
             Self::NotFound(_) | Self::StreamUnknown(_) | Self::TrackUnknown(_) | Self::SessionUnknown => 404,
             Self::StreamBusy(_) => 409,
@@ -98,6 +104,9 @@ impl Refusal {
         match self {
             Self::TokenMissing => "token-missing",
             Self::Token(_) => "token-refused",
+            Self::UrlSignature(UrlError::Expired { .. }) => "url-signature-expired",
+            Self::UrlSignature(UrlError::Malformed { .. }) => "url-signature-malformed",
+            Self::UrlSignature(_) | Self::UrlKey(_) => "url-signature-wrong",
             Self::ApplicationUnknown(_) => "application-unknown",
             Self::Name(_) => "name-refused",
             Self::NotFound(_) => "not-found",

@@ -21,6 +21,7 @@ use crate::{
     demo,
     door::{rtmp, stream_key},
     hub, shard,
+    signing::Signing,
 };
 
 /// The demo application. A number that looks like the original's, so that people see where theirs will go.
@@ -64,7 +65,9 @@ fn plan(args: &DevArgs, key: &str, lan: Option<IpAddr>) -> Result<Plan, Failure>
     let tls = tls::self_made(&names)?;
     let rtmps = tls::for_rtmp(&tls);
     let https = lan.map(|_| (args.https, tls));
-    let application = Application { id: SDK_APP_ID, keys: vec![key.to_owned()], open: false, hosts: Vec::new() };
+    let signing = Signing::of_one_key(key);
+    let application =
+        Application { id: SDK_APP_ID, keys: vec![key.to_owned()], open: false, hosts: Vec::new(), signing };
     Ok(Plan {
         mode: "dev",
         http: args.http,

@@ -4,6 +4,7 @@ mod dev;
 mod doctor;
 mod run;
 mod serve;
+mod sign;
 mod tls;
 mod token;
 
@@ -11,6 +12,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
+use wire::sign::url::Scheme;
 
 /// Self-hosted real-time communication and low-latency live streaming.
 #[derive(Debug, Parser)]
@@ -30,6 +32,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Print a UserSig; with --room, a PrivateMapKey
     Token(TokenArgs),
+    /// Print a signed live URL, as Alibaba's and Tencent's clouds sign them
+    Sign(SignArgs),
     /// Check this machine: ports, UDP, clock, file limits
     Doctor(DoctorArgs),
 }
@@ -109,6 +113,25 @@ pub struct TokenArgs {
     pub ttl: String,
 }
 
+/// `stentor sign`
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// The live URL: rtmp://host/app/stream, artc://host/app/stream, https://host/app/stream.flv, https://host/whep/app/stream
+    pub url: String,
+    /// How: aliyun-a, aliyun-b, aliyun-c, tencent, tencent-sha256, tencent-decimal
+    #[arg(long)]
+    pub scheme: Scheme,
+    /// One of the application's push_keys to publish, or of its play_keys to play
+    #[arg(long, env = "STENTOR_SIGN_KEY", hide_env_values = true)]
+    pub key: String,
+    /// How long it is valid: 90s, 10m, 12h, 1d; aliyun-b rounds up to whole minutes
+    #[arg(long, default_value = "1h")]
+    pub ttl: String,
+    /// Print one JSON object instead: url, scheme, signedFor, expiresAt, expiresAtS
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `stentor doctor`
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -147,6 +170,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(args) => dev::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
+        Command::Sign(args) => sign::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     door::rtmp,
     hub, shard,
+    signing::Signing,
 };
 
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
@@ -62,6 +63,7 @@ fn plan(config: &Config) -> Result<Plan, Failure> {
         keys: own.keys.clone(),
         open: own.open,
         hosts: own.hosts.clone(),
+        signing: Signing::from_config(own, &config.apps),
     };
     let live = &config.live;
     let millis = |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);

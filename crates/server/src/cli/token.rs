@@ -46,7 +46,7 @@ fn room(name: &str, is_string: bool) -> Result<Room, Failure> {
 }
 
 /// Seconds of `90s`, `10m`, `12h`, `1d`, or a plain number of seconds.
-fn seconds(text: &str) -> Result<u64, Failure> {
+pub(super) fn seconds(text: &str) -> Result<u64, Failure> {
     let wrong = || Failure::Usage(format!("--ttl is '{text}'; it should be a time such as 90s, 10m, 12h or 1d"));
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text.get(digits.len()..).unwrap_or_default() {

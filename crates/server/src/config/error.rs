@@ -60,16 +60,20 @@ pub enum ConfigError {
         section: String,
     },
     /// Single brackets where there are several.
-    #[error("{place}: there may be several applications; write [[application]], or application.0 outside of the file")]
+    #[error("{place}: there may be several {section}s; write [[{section}]], or {section}.0 outside of the file")]
     NotRepeated {
         /// Where.
         place: Place,
+        /// The section.
+        section: &'static str,
     },
-    /// An application's number is not the next.
-    #[error("{place}: application {index} cannot be set where there are {count}; number them from 0 without gaps")]
-    ApplicationGap {
+    /// The number of an application, or of another repeated section, is not the next.
+    #[error("{place}: {section} {index} cannot be set where there are {count}; number them from 0 without gaps")]
+    RepeatedGap {
         /// Where.
         place: Place,
+        /// The section.
+        section: &'static str,
         /// The number.
         index: usize,
         /// How many there were.

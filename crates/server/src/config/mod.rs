@@ -7,6 +7,7 @@
 mod error;
 mod reference;
 mod section;
+mod signing;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ mod tree;
 mod value;
 
 pub use reference::sample;
-pub use tree::{Application, Hls, Http, Live, Media, Rtmp, Server};
+pub use tree::{App, Application, Hls, Http, Live, Media, Rtmp, Server};
 
 use self::error::ConfigError;
 use self::section::{Fault, Section};
@@ -24,6 +25,8 @@ use wire::rtmp::client::{Mode, Target};
 
 /// At most so many applications in one file.
 pub const APPLICATIONS_MAX: usize = 1_000;
+/// At most so many AppNames of which something else is said.
+pub const APPS_MAX: usize = 1_000;
 /// At most so many live keys an application: two while one is exchanged for the next.
 pub const KEYS_MAX: usize = 2;
 /// A shorter key is refused, in bytes: a key of the original has 64 characters.
@@ -46,6 +49,8 @@ pub struct Config {
     pub hls: Hls,
     /// The applications, in the order of the file; [`Config::load`] puts the default one first.
     pub applications: Vec<Application>,
+    /// What is otherwise for single AppNames.
+    pub apps: Vec<App>,
 }
 
 impl Config {
@@ -99,8 +104,12 @@ impl Config {
             (Media::NAME, None) => self.media.set(key, &entry.raw),
             (Live::NAME, None) => self.live.set(key, &entry.raw),
             (Hls::NAME, None) => self.hls.set(key, &entry.raw),
-            (Application::NAME, Some(index)) => self.application(index, &entry.place)?.set(key, &entry.raw),
-            (Application::NAME, None) => return Err(ConfigError::NotRepeated { place: entry.place.clone() }),
+            (Application::NAME, Some(index)) => {
+                member(&mut self.applications, index, &entry.place, APPLICATIONS_MAX)?.set(key, &entry.raw)
+            }
+            (App::NAME, Some(index)) => member(&mut self.apps, index, &entry.place, APPS_MAX)?.set(key, &entry.raw),
+            (Application::NAME, None) => return Err(not_repeated(entry, Application::NAME)),
+            (App::NAME, None) => return Err(not_repeated(entry, App::NAME)),
             (section, Some(_)) if section::is_known(section) => {
                 return Err(ConfigError::Repeated { place: entry.place.clone(), section: section.to_owned() });
             }
@@ -115,17 +124,6 @@ impl Config {
                 expected,
             },
         })
-    }
-
-    /// The application of this number, made where it is the next.
-    fn application(&mut self, index: usize, place: &Place) -> Result<&mut Application, ConfigError> {
-        if index >= APPLICATIONS_MAX || index > self.applications.len() {
-            return Err(ConfigError::ApplicationGap { place: place.clone(), index, count: self.applications.len() });
-        }
-        if index == self.applications.len() {
-            self.applications.push(Application::default());
-        }
-        self.applications.get_mut(index).ok_or_else(|| ConfigError::NotRepeated { place: place.clone() })
     }
 
     /// What one setting alone cannot tell.
@@ -162,6 +160,7 @@ impl Config {
         for (at, application) in self.applications.iter().enumerate() {
             application.check(self.applications.iter().take(at))?;
         }
+        signing::check(&self.applications, &self.apps)?;
         if let Some(default) = self.server.default_application
             && !self.applications.iter().any(|application| application.sdk_app_id == default)
         {
@@ -177,6 +176,24 @@ impl Config {
             self.applications.insert(0, application);
         }
     }
+}
+
+/// The entry of this number in a repeated section, made where it is the next.
+fn member<'a, S: Section>(
+    all: &'a mut Vec<S>,
+    index: usize,
+    place: &Place,
+    max: usize,
+) -> Result<&'a mut S, ConfigError> {
+    let gap = ConfigError::RepeatedGap { place: place.clone(), section: S::NAME, index, count: all.len() };
+    if index == all.len() && index < max {
+        all.push(S::default());
+    }
+    all.get_mut(index).ok_or(gap)
+}
+
+fn not_repeated(entry: &Entry, section: &'static str) -> ConfigError {
+    ConfigError::NotRepeated { place: entry.place.clone(), section }
 }
 
 impl Application {

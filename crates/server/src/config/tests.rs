@@ -3,6 +3,7 @@
 use super::reference::reference;
 use super::*;
 use std::time::Duration;
+use wire::sign::url::Scheme;
 
 const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
 
@@ -182,6 +183,36 @@ fn contradictions_are_told() {
 }
 
 #[test]
+fn keys_of_signed_urls_are_checked() {
+    let own = |rest: &str| format!("[[application]]\nsdk_app_id = 1\nopen = true\n{rest}");
+    let app =
+        |rest: &str| format!("[[application]]\nsdk_app_id = 1\nopen = true\npush_keys = [\"{KEY}\"]\n[[app]]\n{rest}");
+    let config = load(&app("sdk_app_id = 1\nname = \"show\"\nplay_open = true"), &[], &[]).unwrap();
+    assert_eq!((config.apps.len(), config.apps[0].play_open), (1, Some(true)));
+    assert_eq!(config.applications[0].url_signing, [Scheme::AliyunA, Scheme::Tencent]);
+    let config = load(&own("url_signing = [\"aliyun-c\"]\nurl_validity = \"30m\""), &[], &[]).unwrap();
+    assert_eq!(config.applications[0].url_signing, [Scheme::AliyunC]);
+    assert_eq!(
+        refusal(&own("url_signing = [\"md5\"]")),
+        "s.toml:4: application.0.url_signing is a list of 1; expected a list of aliyun-a, aliyun-b, aliyun-c, tencent, tencent-sha256, tencent-decimal"
+    );
+    assert!(refusal(&own("push_keys = [\"short\"]")).starts_with("one of the push_keys of application 1 holds"));
+    let three = own(&format!("play_keys = [\"{KEY}\", \"{KEY}2\", \"{KEY}3\"]"));
+    assert!(refusal(&three).starts_with("application 1 has 3 play_keys; expected one, or two"));
+    let shared = own(&format!("play_keys = [\"{KEY}\"]\npush_keys = [\"{KEY}\"]"));
+    assert!(refusal(&shared).starts_with("application 1 has a key in both push_keys and play_keys"));
+    let inherited = app(&format!("sdk_app_id = 1\nname = \"show\"\nplay_keys = [\"{KEY}\"]"));
+    assert!(refusal(&inherited).starts_with("app 'show' of application 1 has a key in both"));
+    assert!(refusal(&app("sdk_app_id = 2\nname = \"show\"")).contains("no [[application]] has it"));
+    assert!(refusal(&app("sdk_app_id = 1")).contains("has no name that counts: the app name is empty"));
+    let twice = "sdk_app_id = 1\nname = \"show\"\n";
+    assert!(
+        refusal(&app(&format!("{twice}[[app]]\n{twice}"))).starts_with("app 'show' of application 1 is there twice")
+    );
+    assert!(refusal("[app]\nname = \"a\"").starts_with("s.toml:2: there may be several apps; write [[app]]"));
+}
+
+#[test]
 fn units_stand_in_the_value() {
     let time =
         |text: &str| load(&format!("[live]\nwait_for_stream = \"{text}\""), &[], &[]).map(|c| c.live.wait_for_stream);
@@ -215,7 +246,7 @@ fn the_sample_says_the_defaults() {
     // What is unset by default is shown by an example.
     let rtmp = Rtmp { tls_certificate: None, tls_key: None, reconnect_url: None, ..config.rtmp };
     assert_eq!((rtmp, config.http.listen), (Rtmp::default(), Http::default().listen));
-    assert_eq!(config.applications.len(), 1);
+    assert_eq!((config.applications.len(), config.apps.len()), (1, 1));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::value::Size;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use wire::sign::url::Scheme;
 
 /// Fewer segments in a playlist make players stall (RFC 8216, 6.2.2: at least three target durations).
 pub(super) const HLS_SEGMENTS_MIN: u32 = 3;
@@ -116,5 +117,30 @@ settings! {
         open: bool = false;
         /// Host names whose live URLs belong to this application.
         hosts: Vec<String> = Vec::new(), example "live.example.com";
+        /// The secret keys of signed URLs to publish by (docs/signing.md): one, or two while one is exchanged for the next.
+        push_keys: Vec<String> = Vec::new(), example "replace me by the output of: openssl rand -hex 16";
+        /// The secret keys of signed URLs to play by; others than the push_keys.
+        play_keys: Vec<String> = Vec::new(), example "replace me by the output of: openssl rand -hex 16";
+        /// How URLs may be signed: aliyun-a, aliyun-b, aliyun-c, tencent, tencent-sha256, tencent-decimal.
+        url_signing: Vec<Scheme> = vec![Scheme::AliyunA, Scheme::Tencent];
+        /// A signed URL is valid until the time that it names and for this long after. Alibaba calls it the validity
+        /// period: set it to what its console says where your signing server writes the time of signing into URLs.
+        url_validity: Duration = Duration::ZERO;
+        /// Whether everybody may play without a token or a signature.
+        play_open: bool = false;
+    }
+
+    /// What is otherwise for the live URLs of one AppName, their first segment. Repeat the section for more.
+    pub struct App["app"] {
+        /// The number of the application whose AppName it is.
+        sdk_app_id: u32 = 0, example "1400000000";
+        /// The AppName.
+        name: String = String::new(), example "live";
+        /// Instead of the application's push_keys, where there are any.
+        push_keys: Vec<String> = Vec::new(), example "replace me by the output of: openssl rand -hex 16";
+        /// Instead of the application's play_keys, where there are any.
+        play_keys: Vec<String> = Vec::new(), example "replace me by the output of: openssl rand -hex 16";
+        /// Instead of the application's play_open.
+        play_open: Option<bool> = None, example "false";
     }
 }

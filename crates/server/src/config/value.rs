@@ -4,6 +4,7 @@ use super::source::Raw;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use wire::sign::url::Scheme;
 
 /// A kind of value.
 pub(super) trait Setting: Sized {
@@ -190,6 +191,23 @@ pub(super) trait Listed: Setting {
 
 impl Listed for IpAddr {
     const EXPECTED_LIST: &'static str = "a list of addresses, such as [\"203.0.113.7\"]";
+}
+
+impl Setting for Scheme {
+    const EXPECTED: &'static str = "aliyun-a, aliyun-b, aliyun-c, tencent, tencent-sha256 or tencent-decimal";
+
+    fn read(raw: &Raw) -> Option<Self> {
+        raw.one()?.parse().ok()
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(quoted(self.name()))
+    }
+}
+
+impl Listed for Scheme {
+    const EXPECTED_LIST: &'static str =
+        "a list of aliyun-a, aliyun-b, aliyun-c, tencent, tencent-sha256, tencent-decimal";
 }
 
 impl Listed for String {

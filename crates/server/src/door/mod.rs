@@ -21,6 +21,8 @@ use crate::{
     refusal::Refusal,
 };
 
+/// The AppName where a URL has none.
+pub const DEFAULT_APP: &str = "live";
 /// Entries taken from a stream at once.
 const BATCH_MAX: usize = 256;
 
@@ -32,7 +34,7 @@ const ENTRIES_KEPT: usize = 8;
 /// # Errors
 /// Where a part cannot be a name.
 pub fn stream_key(application: u32, app: &str, stream: &str) -> Result<StreamKey, Refusal> {
-    let app = if app.is_empty() { "live" } else { app };
+    let app = if app.is_empty() { DEFAULT_APP } else { app };
     Ok(StreamKey { application, app: app.parse::<AppName>()?, stream: stream.parse::<StreamName>()? })
 }
 

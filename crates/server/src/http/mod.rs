@@ -29,6 +29,7 @@ use crate::{
     },
     query::Query,
     refusal::Refusal,
+    signing::Prefix,
 };
 
 /// Every path of the server.
@@ -84,7 +85,10 @@ fn skins() -> Router<Arc<App>> {
 async fn live_url(State(app): State<Arc<App>>, request: Request) -> Response {
     let (mut request, body) = request.into_parts();
     let path = request.uri.path().to_owned();
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let mut segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    if let Some(prefix) = Prefix::take(&mut segments) {
+        request.extensions.insert(prefix);
+    }
     match (&request.method, segments.as_slice()) {
         (&Method::GET | &Method::HEAD, _) => {}
         (&Method::POST, [live, stream]) if !live::name::is_reserved(live) => {
@@ -102,7 +106,7 @@ async fn live_url(State(app): State<Arc<App>>, request: Request) -> Response {
         [live, stream, file] if hls::is_file(file) => hls::file(&app, live, stream, file, &request).await,
         _ => match pages::find(&path, &request.headers) {
             Some(page) => Ok(page),
-            None => Err(Refusal::NotFound(path.chars().take(200).collect())),
+            None => Err(Refusal::NotFound(format!("/{}", segments.join("/")).chars().take(200).collect())),
         },
     };
     served.unwrap_or_else(|refusal| app.refuse_http(refusal))
@@ -114,7 +118,7 @@ async fn live_url(State(app): State<Arc<App>>, request: Request) -> Response {
 /// Where the gate refuses.
 pub fn identify(app: &App, request: &Parts) -> Result<Identity, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or_default());
-    app.gate.admit(&credentials(request, &query))
+    app.gate.identify(&credentials(request, &query))
 }
 
 /// What a request shows. `query` is the one that counts: the URL's own, or that of the URL in a body.
@@ -124,7 +128,7 @@ pub fn credentials<'a>(request: &'a Parts, query: &'a Query) -> Credentials<'a> 
     let bearer = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let peer = request.extensions.get::<Peer>().map_or(unknown, |peer| peer.0);
-    Credentials { query, bearer, host, peer }
+    Credentials { query, bearer, host, prefix: request.extensions.get::<Prefix>(), peer }
 }
 
 /// A plain answer with a content type that is never cached.

@@ -224,8 +224,11 @@ pub async fn multivariant(app: &Arc<App>, live: &str, stream: &str, request: &Pa
 
 /// Lets a viewer of HLS in. All files of a stream are signed for as its multivariant playlist.
 async fn enter(app: &Arc<App>, live: &str, stream: &str, credentials: Credentials<'_>) -> Result<Admitted, Refusal> {
-    let wish = Wish { action: Action::Play, door: Door::Hls, app: live, stream, extension: ".m3u8", credentials };
-    admit(app, wish).await
+    admit(app, wish(live, stream, credentials)).await
+}
+
+fn wish<'a>(app: &'a str, stream: &'a str, credentials: Credentials<'a>) -> Wish<'a> {
+    Wish { action: Action::Play, door: Door::Hls, app, stream, extension: ".m3u8", credentials }
 }
 
 /// Whether the last part of a path is a file of HLS.
@@ -277,7 +280,7 @@ async fn viewed(
     }
     // Without a number, viewers from one address count as one.
     let viewer = session.map_or_else(|| credentials.peer.ip().to_string(), str::to_owned);
-    let identity = app.gate.admit(&credentials)?;
+    let identity = app.gate.admit(&wish(live, stream, credentials.clone()))?;
     let key = stream_key(identity.application, live, stream)?;
     let number = track_number(query.get("track"))?;
     let running = match (app.hls.find(&(key.clone(), number)), name == MEDIA_PLAYLIST) {

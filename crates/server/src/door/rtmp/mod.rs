@@ -34,6 +34,7 @@ use crate::{
     query::Query,
     refusal::Refusal,
     session::Action,
+    signing::Prefix,
 };
 
 /// A peer that takes no bytes for so long is gone.
@@ -205,8 +206,10 @@ impl Connection {
 
     async fn admit(&self, app: &Arc<App>, request: &Request, action: Action) -> Result<Admitted, Refusal> {
         let query = Query::parse(&request.query);
-        let credentials = Credentials { query: &query, bearer: None, host: host_of(&request.tc_url), peer: self.peer };
-        let (live, stream) = (&request.app, &request.stream);
+        let (prefix, live, stream) = Prefix::take_of_rtmp(&request.app, &request.stream);
+        let (live, stream, prefix) = (&live, &stream, prefix.as_ref());
+        let host = host_of(&request.tc_url);
+        let credentials = Credentials { query: &query, bearer: None, host, prefix, peer: self.peer };
         admit(app, Wish { action, door: Door::Rtmp, app: live, stream, extension: "", credentials }).await
     }
 

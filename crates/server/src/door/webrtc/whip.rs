@@ -103,10 +103,10 @@ async fn open(app: &Arc<App>, place: &Place<'_>, request: Request) -> Result<(Ad
     // Whoever may not is told before the body is waited for; whoever may is asked about only with a whole offer.
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let credentials = credentials(&parts, &query);
-    app.gate.admit(&credentials)?;
-    let offer = text(body, OFFER_BYTES_MAX).await?;
     let Place { action, door, app: live, stream } = *place;
     let wish = Wish { action, door, app: live, stream, extension: "", credentials };
+    app.gate.admit(&wish)?;
+    let offer = text(body, OFFER_BYTES_MAX).await?;
     Ok((admit(app, wish).await?, offer))
 }
 
