@@ -21,6 +21,7 @@ mod query;
 mod refusal;
 mod session;
 mod shard;
+mod webhooks;
 
 use std::process::ExitCode;
 

@@ -60,20 +60,28 @@ pub enum ConfigError {
         section: String,
     },
     /// Single brackets where there are several.
-    #[error("{place}: there may be several applications; write [[application]], or application.0 outside of the file")]
+    #[error("{place}: there may be several {section}s; write [[{section}]], or {section}.0 outside of the file")]
     NotRepeated {
         /// Where.
         place: Place,
+        /// The section.
+        section: &'static str,
     },
-    /// An application's number is not the next.
-    #[error("{place}: application {index} cannot be set where there are {count}; number them from 0 without gaps")]
-    ApplicationGap {
+    /// The number of an entry is not the next, or there are too many.
+    #[error(
+        "{place}: {section} {index} cannot be set where there are {count}; number them from 0 without gaps, and have at most {max}"
+    )]
+    Gap {
         /// Where.
         place: Place,
+        /// The section.
+        section: &'static str,
         /// The number.
         index: usize,
         /// How many there were.
         count: usize,
+        /// How many there may be.
+        max: usize,
     },
     /// An environment variable that nearly is a setting.
     #[error("environment {variable}: section and key are separated by two underscores; did you mean {meant}?")]

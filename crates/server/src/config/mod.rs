@@ -5,6 +5,7 @@
 //! and anything that happens after the start.
 
 mod error;
+mod hooks;
 mod reference;
 mod section;
 mod source;
@@ -13,8 +14,9 @@ mod tests;
 mod tree;
 mod value;
 
+pub use hooks::{Dialect, EventKind, OnFailure, Question};
 pub use reference::sample;
-pub use tree::{Application, Hls, Http, Live, Media, Rtmp, Server};
+pub use tree::{Application, Hls, Http, Live, Media, Rtmp, Server, Webhook};
 
 use self::error::ConfigError;
 use self::section::{Fault, Section};
@@ -45,6 +47,8 @@ pub struct Config {
     pub hls: Hls,
     /// The applications, in the order of the file; [`Config::load`] puts the default one first.
     pub applications: Vec<Application>,
+    /// The webhooks, in the order of the file.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Config {
@@ -98,8 +102,14 @@ impl Config {
             (Media::NAME, None) => self.media.set(key, &entry.raw),
             (Live::NAME, None) => self.live.set(key, &entry.raw),
             (Hls::NAME, None) => self.hls.set(key, &entry.raw),
-            (Application::NAME, Some(index)) => self.application(index, &entry.place)?.set(key, &entry.raw),
-            (Application::NAME, None) => return Err(ConfigError::NotRepeated { place: entry.place.clone() }),
+            (Application::NAME, Some(index)) => {
+                member(&mut self.applications, APPLICATIONS_MAX, index, &entry.place)?.set(key, &entry.raw)
+            }
+            (Webhook::NAME, Some(index)) => {
+                member(&mut self.webhooks, hooks::WEBHOOKS_MAX, index, &entry.place)?.set(key, &entry.raw)
+            }
+            (Application::NAME, None) => return Err(not_repeated(Application::NAME, &entry.place)),
+            (Webhook::NAME, None) => return Err(not_repeated(Webhook::NAME, &entry.place)),
             (section, Some(_)) if section::is_known(section) => {
                 return Err(ConfigError::Repeated { place: entry.place.clone(), section: section.to_owned() });
             }
@@ -114,17 +124,6 @@ impl Config {
                 expected,
             },
         })
-    }
-
-    /// The application of this number, made where it is the next.
-    fn application(&mut self, index: usize, place: &Place) -> Result<&mut Application, ConfigError> {
-        if index >= APPLICATIONS_MAX || index > self.applications.len() {
-            return Err(ConfigError::ApplicationGap { place: place.clone(), index, count: self.applications.len() });
-        }
-        if index == self.applications.len() {
-            self.applications.push(Application::default());
-        }
-        self.applications.get_mut(index).ok_or_else(|| ConfigError::NotRepeated { place: place.clone() })
     }
 
     /// What one setting alone cannot tell.
@@ -153,6 +152,7 @@ impl Config {
         for (at, application) in self.applications.iter().enumerate() {
             application.check(self.applications.iter().take(at))?;
         }
+        hooks::check(&self.webhooks, &self.applications)?;
         if let Some(default) = self.server.default_application
             && !self.applications.iter().any(|application| application.sdk_app_id == default)
         {
@@ -168,6 +168,25 @@ impl Config {
             self.applications.insert(0, application);
         }
     }
+}
+
+/// The entry of this number in a repeated section, made where it is the next.
+fn member<'a, T: Section>(
+    all: &'a mut Vec<T>,
+    max: usize,
+    index: usize,
+    place: &Place,
+) -> Result<&'a mut T, ConfigError> {
+    let count = all.len();
+    if index == count && index < max {
+        all.push(T::default());
+    }
+    let gap = || ConfigError::Gap { place: place.clone(), section: T::NAME, index, count, max };
+    all.get_mut(index).ok_or_else(gap)
+}
+
+fn not_repeated(section: &'static str, place: &Place) -> ConfigError {
+    ConfigError::NotRepeated { place: place.clone(), section }
 }
 
 impl Application {

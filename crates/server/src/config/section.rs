@@ -1,7 +1,7 @@
 //! How a section is declared: the macro that makes a struct, its defaults, its reader and its documentation of one text.
 
 use super::source::Raw;
-use super::{Application, Hls, Http, Live, Media, Rtmp, Server};
+use super::{Application, Hls, Http, Live, Media, Rtmp, Server, Webhook};
 
 /// Why a setting was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,7 @@ pub(super) struct Key {
 /// All sections, in the order of the file.
 pub(super) fn all() -> Vec<Description> {
     let application = Description { repeated: true, ..Application::description() };
+    let webhook = Description { repeated: true, ..Webhook::description() };
     vec![
         Server::description(),
         Http::description(),
@@ -61,6 +62,7 @@ pub(super) fn all() -> Vec<Description> {
         Live::description(),
         Hls::description(),
         application,
+        webhook,
     ]
 }
 

@@ -47,8 +47,8 @@ pub async fn play(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> 
         reader: Reader::new(stream.clone(), app.viewing),
         headers: Headers::default(),
         queue: VecDeque::from([header]),
+        _viewer: stream.watch(session.known()),
         session,
-        _viewer: stream.watch(Door::Flv),
         _wanted: wanted,
     };
     let body = futures_util::stream::unfold(viewing, |mut viewing| async move {

@@ -17,7 +17,12 @@ use sfu::TrackId;
 use tokio::sync::{Notify, watch};
 
 use super::Demand;
-use crate::{clock::wall_now, door::Door};
+use crate::{
+    clock::wall_now,
+    door::Door,
+    session::Known,
+    webhooks::{Notices, What},
+};
 
 /// A track of the packet path, where it lives and how it is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +73,8 @@ pub struct LiveStream {
     ended: watch::Sender<Option<EndReason>>,
     last_media: Mutex<Instant>,
     viewers: [AtomicUsize; Door::ALL.len()],
+    notices: Notices,
+    publisher: Option<Arc<Known>>,
 }
 
 impl LiveStream {
@@ -87,7 +94,15 @@ impl LiveStream {
             ended: watch::Sender::new(None),
             last_media: Mutex::new(Instant::now()),
             viewers: Default::default(),
+            notices: Notices::default(),
+            publisher: None,
         }
+    }
+
+    /// Has webhooks told of its viewers and of its end.
+    #[must_use]
+    pub fn told_by(self, notices: Notices, publisher: Option<Arc<Known>>) -> Self {
+        Self { notices, publisher, ..self }
     }
 
     /// The frames, for a short look; never held across an await.
@@ -201,6 +216,9 @@ impl LiveStream {
         if first {
             self.frames().end(reason);
             self.changed.notify_waiters();
+            if let Some(publisher) = &self.publisher {
+                self.notices.tell(What::StreamEnded(reason), publisher);
+            }
         }
     }
 
@@ -219,11 +237,13 @@ impl LiveStream {
     }
 
     /// Counts a viewer for as long as the guard lives.
-    pub fn watch(self: &Arc<Self>, door: Door) -> Viewer {
-        if let Some(count) = self.viewers.get(door as usize) {
+    pub fn watch(self: &Arc<Self>, by: &Arc<Known>) -> Viewer {
+        if let Some(count) = self.viewers.get(by.door as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        Viewer { stream: self.clone(), door }
+        by.begin();
+        self.notices.tell(What::ViewerBegan, by);
+        Viewer { stream: self.clone(), by: by.clone() }
     }
 
     /// Viewers now, of all doors that are counted under this name (`door::VIEWERS`).
@@ -237,14 +257,15 @@ impl LiveStream {
 #[derive(Debug)]
 pub struct Viewer {
     stream: Arc<LiveStream>,
-    door: Door,
+    by: Arc<Known>,
 }
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        if let Some(count) = self.stream.viewers.get(self.door as usize) {
+        if let Some(count) = self.stream.viewers.get(self.by.door as usize) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
+        self.stream.notices.tell(What::ViewerEnded, &self.by);
     }
 }
 

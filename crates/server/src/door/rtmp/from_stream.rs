@@ -10,7 +10,7 @@ use crate::{
     admission::Admitted,
     app::App,
     bridge::FramesWanted,
-    door::{Door, Over, Reader},
+    door::{Over, Reader},
     hub::LiveStream,
     refusal::Refusal,
     session::Session,
@@ -33,7 +33,7 @@ pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, admitted: A
     }
     connection.session.accept();
     connection.flush().await?;
-    let _viewer = found.watch(Door::Rtmp);
+    let _viewer = found.watch(session.known());
     tracing::info!(peer = %connection.peer, stream = %key, "RTMP viewer");
     play(connection, app, found, &session).await
 }

@@ -86,7 +86,7 @@ async fn take_publisher(app: &Arc<App>, live: &str, stream: &str, request: Reque
     let (mut leg, answer) =
         Leg::answer(&app.media.rtc, &offer, Purpose::Publish, std::time::Instant::now()).map_err(offer_refused)?;
     // Only an offer that can be served takes the name, or takes it over.
-    let publication = app.hub.publish(key.clone(), Door::Whip)?;
+    let publication = app.hub.publish(key.clone(), Door::Whip, Some(session.known()))?;
     let shard = app.media.shard_of(&key);
     let track = |kind: Kind| {
         let codec = answer.codec(kind)?;
@@ -121,7 +121,7 @@ async fn take_viewer(app: &Arc<App>, live: &str, stream: &str, request: Request)
     for track in tracks.iter().filter(|track| answer.codec(track.codec.kind()).is_some()) {
         app.media.send(tracks.shard, Command::Subscribe { leg: id, track: track.id })?;
     }
-    let viewer = found.watch(Door::Whip);
+    let viewer = found.watch(session.known());
     let opened = app.webrtc.open(
         app,
         session,
