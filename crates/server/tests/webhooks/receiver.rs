@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -52,7 +52,7 @@ pub enum Reply {
     Say(u16, &'static str),
     /// Answers with these bytes, and closes.
     Raw(String),
-    /// Never answers.
+    /// Never answers; closes when released.
     Hang,
     /// Closes without an answer.
     Close,
@@ -72,6 +72,7 @@ struct Shared {
     peak: AtomicUsize,
     sent: AtomicUsize,
     over: AtomicBool,
+    hung: Mutex<Vec<TcpStream>>,
 }
 
 /// A running receiver.
@@ -92,6 +93,7 @@ impl Receiver {
             peak: AtomicUsize::new(0),
             sent: AtomicUsize::new(0),
             over: AtomicBool::new(false),
+            hung: Mutex::default(),
         });
         let own = shared.clone();
         thread::spawn(move || {
@@ -141,6 +143,13 @@ impl Receiver {
         self.shared.peak.load(Ordering::SeqCst)
     }
 
+    /// Closes the connections of all that hang.
+    pub fn release(&self) {
+        for socket in self.shared.hung.lock().unwrap().drain(..) {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
     /// Bytes of endless answers that somebody took.
     pub fn sent(&self) -> usize {
         self.shared.sent.load(Ordering::SeqCst)
@@ -182,6 +191,8 @@ impl Shared {
                 false
             }
             Reply::Hang => {
+                let hung = reader.get_ref().try_clone().unwrap();
+                self.hung.lock().unwrap().push(hung);
                 let _ = reader.read(&mut [0]);
                 false
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     configuration,
     receiver::{Receiver, Reply, YES},
-    rig::{Asked, Clip, FlvViewer, RtmpPlayer, RtmpPublisher, Server, Viewer as _, relay, until},
+    rig::{Asked, Clip, FlvViewer, RtmpPlayer, RtmpPublisher, Server, Viewer as _, relay},
 };
 
 const OFFER: &[u8] = include_bytes!("../../../rtc/tests/data/chromium-play.sdp");
@@ -146,36 +146,51 @@ fn a_receiver_that_is_not_there_refuses() {
     assert!(server.log().contains("cannot be reached"), "{}", server.log());
 }
 
+const MANY: usize = 1_000;
+
+/// Asks to publish so many times at once; meanwhile a stream plays on.
+fn many(server: &Server, mut meanwhile: impl FnMut()) -> Vec<Asked> {
+    let sdp = [("Content-Type", "application/sdp")];
+    let ask = |at: usize| {
+        if at.is_multiple_of(20) {
+            meanwhile();
+        }
+        Asked::new(server.http, "POST", &format!("/whip/live/other{at}"), &sdp, OFFER)
+    };
+    (0..MANY).map(ask).collect()
+}
+
 #[test]
 fn a_thousand_who_want_to_publish_while_the_webhook_hangs_disturb_nobody() {
-    const MANY: usize = 1_000;
     let receiver = Receiver::always(YES);
-    let settings = "veto = [\"publish\"]\nevents = []\ntimeout = \"4s\"\n";
-    let server = Server::serve(&configuration(&receiver, settings));
+    let server = Server::serve(&configuration(&receiver, "veto = [\"publish\"]\nevents = []\ntimeout = \"2s\"\n"));
     let clip = Clip::demo();
     let mut publisher = begin(&server, "live/show");
     let mut viewer = FlvViewer::open(&server, "live/show");
     viewer.frame().unwrap();
     receiver.from_now_on(|_| Reply::Hang);
-    let sdp = [("Content-Type", "application/sdp")];
     let mut frames = clip.frames[1..].iter();
-    let asked: Vec<Asked> = (0..MANY)
-        .map(|at| {
-            if at % 20 == 0 {
-                relay(&mut publisher, &mut viewer, frames.next().unwrap());
-            }
-            Asked::new(server.http, "POST", &format!("/whip/live/other{at}"), &sdp, OFFER)
-        })
-        .collect();
-    until("the webhook is asked as much as it may be", || (receiver.peak() >= 64).then_some(()));
-    assert!(asked[0].is_kept_waiting(Duration::from_millis(1)) || receiver.peak() == 64);
-    for frame in frames.by_ref().take(20) {
-        relay(&mut publisher, &mut viewer, frame);
-    }
+    let asked = many(&server, || drop(relay(&mut publisher, &mut viewer, frames.next().unwrap())));
     for one in asked {
         one.answer().problem(503);
     }
     assert_eq!(server.metric("stentor_webhooks_total{kind=\"veto-failed-closed\"}"), MANY as u64);
-    assert!(receiver.peak() <= 64, "{} were asked at once", receiver.peak());
     relay(&mut publisher, &mut viewer, frames.next().unwrap());
+    receiver.from_now_on(|_| YES);
+    let _again = begin(&server, "live/again");
+}
+
+#[test]
+fn a_webhook_is_asked_sixty_four_times_at_once_and_no_more() {
+    let receiver = Receiver::always(Reply::Hang);
+    let server = Server::serve(&configuration(&receiver, "veto = [\"publish\"]\nevents = []\ntimeout = \"30s\"\n"));
+    let asked = many(&server, || {});
+    receiver.await_requests(64);
+    // Whoever is asked about now comes behind all of them.
+    assert!(asked.iter().step_by(100).all(|one| one.is_kept_waiting(Duration::from_millis(1))));
+    assert_eq!((receiver.requests().len(), receiver.peak()), (64, 64));
+    receiver.from_now_on(|_| Reply::Say(200, "{\"code\":1}"));
+    receiver.release();
+    let refused = asked.into_iter().map(|one| one.answer().status).filter(|status| *status == 403).count();
+    assert_eq!(refused, MANY - 64, "the others had their turn");
 }
