@@ -10,6 +10,7 @@ use crate::{
     door::{Door, stream_key},
     refusal::Refusal,
     session::{Action, Opening, Session},
+    webhooks::Withdrawal,
 };
 
 /// What somebody at a door wants.
@@ -45,12 +46,19 @@ pub struct Admitted {
 pub async fn admit(app: &Arc<App>, wish: Wish<'_>) -> Result<Admitted, Refusal> {
     let identity = app.gate.admit(&wish)?;
     let key = stream_key(identity.application, wish.app, wish.stream)?;
-    let session = app.sessions.open(Opening {
+    // Nobody is asked about what cannot be.
+    if wish.action == Action::Publish {
+        app.hub.may_begin(&key)?;
+    }
+    let mut session = app.sessions.open(Opening {
         action: wish.action,
         door: wish.door,
         key: key.clone(),
         user: identity.user,
         peer: wish.credentials.peer,
+        origin: app.webhooks.origin(&wish.credentials),
     })?;
+    let told = app.webhooks.ask(session.known()).await?;
+    session.tell_if_it_never_begins(Withdrawal::new(app.webhooks.notices(), told, session.known().clone()));
     Ok(Admitted { key, session })
 }

@@ -13,6 +13,7 @@ use crate::{
     media::Media,
     refusal::Refusal,
     session,
+    webhooks::Webhooks,
 };
 
 /// How viewers of frames are written to.
@@ -56,6 +57,8 @@ pub struct App {
     pub sessions: Arc<session::Registry>,
     /// The legs of those who do it by WebRTC.
     pub webrtc: webrtc::Sessions,
+    /// Who is told, and asked.
+    pub webhooks: Arc<Webhooks>,
     /// HLS packagers.
     pub hls: Hls,
     /// Counts.

@@ -26,7 +26,7 @@ static CLIP: &[u8] = include_bytes!("../../../demo/demo.flv");
 pub async fn run(app: Arc<App>, key: StreamKey) -> anyhow::Result<()> {
     let tags = read()?;
     let span_ms = span_ms(&tags);
-    let mut ingest = Ingest::new(app.hub.publish(key, Door::Demo)?, app.counters.clone());
+    let mut ingest = Ingest::new(app.hub.publish(key, Door::Demo, None)?, app.counters.clone());
     let begin = Instant::now();
     let mut round: u32 = 0;
     loop {

@@ -23,6 +23,7 @@ mod refusal;
 mod session;
 mod shard;
 mod signing;
+mod webhooks;
 
 use std::process::ExitCode;
 

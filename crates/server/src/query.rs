@@ -7,12 +7,15 @@ const PARAMETERS_MAX: usize = 64;
 
 /// A parsed query. Keys are compared without case, since `userId` and `userid` are both in use.
 #[derive(Clone, Default)]
-pub struct Query(Vec<(String, String)>);
+pub struct Query {
+    pairs: Vec<(String, String)>,
+    text: String,
+}
 
 /// Only the names: values are tokens and signatures.
 impl std::fmt::Debug for Query {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.pairs.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -20,20 +23,25 @@ impl Query {
     /// Parses `a=1&b=2`; percent signs and plus signs are decoded, wrong encodings are kept as they are.
     pub fn parse(text: &str) -> Self {
         let decode = |part: &str| percent_decode_str(&part.replace('+', "%2B")).decode_utf8_lossy().into_owned();
-        Self(
-            text.trim_start_matches('?')
-                .split('&')
-                .filter(|pair| !pair.is_empty())
-                .take(PARAMETERS_MAX)
-                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-                .map(|(key, value)| (decode(key).to_ascii_lowercase(), decode(value)))
-                .collect(),
-        )
+        let pairs = text
+            .trim_start_matches('?')
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .take(PARAMETERS_MAX)
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(key, value)| (decode(key).to_ascii_lowercase(), decode(value)))
+            .collect();
+        Self { pairs, text: text.to_owned() }
     }
 
     /// The first value of a key, given in lower case; empty values count as absent.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(name, value)| name == key && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(name, value)| name == key && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// As it came, secrets and all.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 

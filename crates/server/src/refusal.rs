@@ -54,6 +54,20 @@ pub enum Refusal {
         /// What came.
         got: String,
     },
+    /// A webhook refuses.
+    #[error("{}", .sentence.as_deref().unwrap_or("this stream's owner does not allow it"))]
+    Vetoed {
+        /// Its own sentence, where it gave one.
+        sentence: Option<String>,
+    },
+    /// A webhook decides, and gave no valid answer.
+    #[error(
+        "whether you may {action} is decided by another server, which gives no valid answer now; try again in a moment"
+    )]
+    WebhookSilent {
+        /// To publish or to play.
+        action: &'static str,
+    },
     /// No session of that number.
     #[error("there is no such session; it has ended, or never was")]
     SessionUnknown,
@@ -78,14 +92,14 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self {
             Self::TokenMissing | Self::Token(_) => 401,
-            Self::ApplicationUnknown(_) | Self::UrlSignature(_) | Self::UrlKey(_) => 403,
+            Self::ApplicationUnknown(_) | Self::UrlSignature(_) | Self::UrlKey(_) | Self::Vetoed { .. } => 403,
             Self::Name(_) | Self::Malformed(_) => 400,
             Self::NotFound(_) | Self::StreamUnknown(_) | Self::TrackUnknown(_) | Self::SessionUnknown => 404,
             Self::StreamBusy(_) => 409,
             Self::CannotServe(_) => 406,
             Self::MediaType { .. } => 415,
             Self::SessionChanged => 412,
-            Self::Draining | Self::Full { .. } => 503,
+            Self::Draining | Self::Full { .. } | Self::WebhookSilent { .. } => 503,
         }
     }
 
@@ -116,6 +130,8 @@ impl Refusal {
             Self::CannotServe(_) => "cannot-serve",
             Self::Malformed(_) => "malformed",
             Self::MediaType { .. } => "media-type",
+            Self::Vetoed { .. } => "vetoed",
+            Self::WebhookSilent { .. } => "webhook-silent",
             Self::SessionUnknown => "session-unknown",
             Self::SessionChanged => "session-changed",
             Self::Draining => "draining",

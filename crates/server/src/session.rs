@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -13,7 +13,12 @@ use ::media::WallTime;
 use live::name::StreamKey;
 use tokio::sync::watch;
 
-use crate::{clock::wall_now, door::Door, refusal::Refusal};
+use crate::{
+    clock::wall_now,
+    door::Door,
+    refusal::Refusal,
+    webhooks::{Origin, Withdrawal},
+};
 
 /// Sessions at most, over all doors.
 const SESSIONS_MAX: usize = 65_536;
@@ -57,6 +62,10 @@ pub struct Known {
     pub user: Option<String>,
     /// Where from.
     pub peer: SocketAddr,
+    /// What webhooks are told of the URL.
+    pub origin: Origin,
+    /// Whether media flows, or did: a session is opened before its stream is found.
+    begun: AtomicBool,
     /// Since when.
     pub since: WallTime,
     /// Media bytes since then: received of a publisher, sent to a viewer. WebRTC does not count here.
@@ -77,6 +86,8 @@ pub struct Opening {
     pub user: Option<String>,
     /// Where from.
     pub peer: SocketAddr,
+    /// What webhooks are told of the URL.
+    pub origin: Origin,
 }
 
 impl Registry {
@@ -85,7 +96,7 @@ impl Registry {
     /// # Errors
     /// Where there are as many as there may be.
     pub fn open(self: &Arc<Self>, opening: Opening) -> Result<Session, Refusal> {
-        let Opening { action, door, key, user, peer } = opening;
+        let Opening { action, door, key, user, peer, origin } = opening;
         let known = Arc::new(Known {
             id: format!("{:032x}", rand::random::<u128>()),
             action,
@@ -93,6 +104,8 @@ impl Registry {
             key,
             user,
             peer,
+            origin,
+            begun: AtomicBool::new(false),
             since: wall_now(),
             bytes: AtomicU64::new(0),
             stop: watch::Sender::new(false),
@@ -102,7 +115,7 @@ impl Registry {
             return Err(Refusal::Full { what: "sessions", limit: SESSIONS_MAX });
         }
         sessions.insert(known.id.clone(), known.clone());
-        Ok(Session { registry: self.clone(), known })
+        Ok(Session { registry: self.clone(), known, withdrawal: None })
     }
 
     /// All sessions, the oldest first.
@@ -133,6 +146,16 @@ impl Known {
         *self.stop.borrow()
     }
 
+    /// Notes that media flows.
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether media flows, or did.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
     /// Media bytes so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
@@ -144,9 +167,15 @@ impl Known {
 pub struct Session {
     registry: Arc<Registry>,
     known: Arc<Known>,
+    withdrawal: Option<Withdrawal>,
 }
 
 impl Session {
+    /// Has webhooks told if the session ends before it has begun.
+    pub fn tell_if_it_never_begins(&mut self, withdrawal: Option<Withdrawal>) {
+        self.withdrawal = withdrawal;
+    }
+
     /// What is known of it.
     pub fn known(&self) -> &Arc<Known> {
         &self.known
@@ -181,6 +210,7 @@ mod tests {
             key: crate::door::stream_key(1, "live", "show").unwrap(),
             user: None,
             peer: "127.0.0.1:9".parse().unwrap(),
+            origin: Origin::default(),
         }
     }
 

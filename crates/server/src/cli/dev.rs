@@ -96,6 +96,8 @@ fn plan(args: &DevArgs, key: &str, lan: Option<IpAddr>) -> Result<Plan, Failure>
         key_frame_interval: Duration::from_secs(2),
         ice_servers: Vec::new(),
         advertise: None,
+        data: args.data.clone(),
+        webhooks: Vec::new(),
         drain_timeout: Duration::from_secs(5),
     })
 }

@@ -62,6 +62,9 @@ pub struct DevArgs {
     /// The application's secret key, instead of a new one at each start
     #[arg(long, env = "STENTOR_DEV_KEY", hide_env_values = true)]
     pub key: Option<String>,
+    /// Keep what has to outlast the process in this folder, instead of in memory
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// No demo stream
     #[arg(long)]
     pub no_demo: bool,

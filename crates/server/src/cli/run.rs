@@ -1,9 +1,10 @@
 //! What `dev` and `serve` share: binding the doors, running them, draining.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use live::stream::{EndReason, Limits};
+use store::Store;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_rustls::TlsAcceptor;
 
@@ -18,7 +19,11 @@ use crate::{
     hub::{self, Hub},
     media::Media,
     shard,
+    webhooks::{Hook, Webhooks},
 };
+
+/// At the end notices of webhooks have so long to be kept, or to be delivered where they are kept in memory only.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Everything that decides how a server runs.
 pub(super) struct Plan {
@@ -39,6 +44,9 @@ pub(super) struct Plan {
     pub(super) key_frame_interval: Duration,
     pub(super) ice_servers: Vec<String>,
     pub(super) advertise: Option<String>,
+    /// The folder for what outlasts the process.
+    pub(super) data: Option<PathBuf>,
+    pub(super) webhooks: Vec<Hook>,
     pub(super) drain_timeout: Duration,
 }
 
@@ -76,6 +84,10 @@ pub(super) async fn start(plan: Plan) -> Result<Running, Failure> {
         .map_err(|error| taken(media_address, "WebRTC media", "--media or [media] listen", &error))?;
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
     let audio = audio::Pool::start(threads, counters.clone()).context("cannot start the audio threads")?;
+    let store = match &plan.data {
+        Some(folder) => Some(Store::open(folder).await.map_err(|error| Failure::Usage(error.to_string()))?),
+        None => None,
+    };
     let addresses = Addresses {
         http: http_listener.local_addr().context("HTTP socket")?,
         rtmp: rtmp_listener.local_addr().context("RTMP socket")?,
@@ -83,13 +95,18 @@ pub(super) async fn start(plan: Plan) -> Result<Running, Failure> {
         advertise: plan.advertise,
         https: plan.tls.is_some(),
     };
+    let host = addresses.advertise.clone().unwrap_or_else(|| addresses.http.ip().to_string());
+    let webhooks = Webhooks::start(plan.webhooks, store, host, counters.clone())
+        .await
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let app = Arc::new(App {
-        hub: Hub::new(plan.hub, counters.clone()),
+        hub: Hub::new(plan.hub, counters.clone(), webhooks.notices()),
         gate: plan.gate,
         media,
         audio,
         sessions: Arc::default(),
         webrtc: webrtc::Sessions::default(),
+        webhooks: Arc::new(webhooks),
         hls: Hls::new(plan.hls, plan.hls_idle_timeout),
         counters: counters.clone(),
         viewing: plan.viewing,
@@ -123,6 +140,7 @@ impl Running {
         }
         self.app.hub.end_all(EndReason::Drained);
         let _ = self.stop.send(true);
+        self.app.webhooks.settle(SETTLE_TIMEOUT).await;
         // Goodbyes (RTMP status, DTLS close) go out before the process does.
         tokio::time::sleep(Duration::from_millis(300)).await;
         Ok(())

@@ -14,6 +14,7 @@ use crate::{
     door::rtmp,
     hub, shard,
     signing::Signing,
+    webhooks::Hook,
 };
 
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
@@ -110,6 +111,8 @@ fn plan(config: &Config) -> Result<Plan, Failure> {
         key_frame_interval: live.key_frame_interval,
         ice_servers: config.media.ice_servers.clone(),
         advertise: config.server.advertise.clone(),
+        data: config.server.data.clone(),
+        webhooks: config.webhooks.iter().filter_map(Hook::new).collect(),
         drain_timeout: config.server.drain_timeout,
     })
 }

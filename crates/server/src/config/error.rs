@@ -67,9 +67,11 @@ pub enum ConfigError {
         /// The section.
         section: &'static str,
     },
-    /// The number of an application, or of another repeated section, is not the next.
-    #[error("{place}: {section} {index} cannot be set where there are {count}; number them from 0 without gaps")]
-    RepeatedGap {
+    /// The number of an entry is not the next, or there are too many.
+    #[error(
+        "{place}: {section} {index} cannot be set where there are {count}; number them from 0 without gaps, and have at most {max}"
+    )]
+    Gap {
         /// Where.
         place: Place,
         /// The section.
@@ -78,6 +80,8 @@ pub enum ConfigError {
         index: usize,
         /// How many there were.
         count: usize,
+        /// How many there may be.
+        max: usize,
     },
     /// An environment variable that nearly is a setting.
     #[error("environment {variable}: section and key are separated by two underscores; did you mean {meant}?")]

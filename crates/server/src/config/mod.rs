@@ -5,6 +5,7 @@
 //! and anything that happens after the start.
 
 mod error;
+mod hooks;
 mod reference;
 mod section;
 mod signing;
@@ -14,8 +15,9 @@ mod tests;
 mod tree;
 mod value;
 
+pub use hooks::{Dialect, EventKind, OnFailure, Question};
 pub use reference::sample;
-pub use tree::{App, Application, Hls, Http, Live, Media, Rtmp, Server};
+pub use tree::{App, Application, Hls, Http, Live, Media, Rtmp, Server, Webhook};
 
 use self::error::ConfigError;
 use self::section::{Fault, Section};
@@ -51,6 +53,8 @@ pub struct Config {
     pub applications: Vec<Application>,
     /// What is otherwise for single AppNames.
     pub apps: Vec<App>,
+    /// The webhooks, in the order of the file.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Config {
@@ -105,11 +109,15 @@ impl Config {
             (Live::NAME, None) => self.live.set(key, &entry.raw),
             (Hls::NAME, None) => self.hls.set(key, &entry.raw),
             (Application::NAME, Some(index)) => {
-                member(&mut self.applications, index, &entry.place, APPLICATIONS_MAX)?.set(key, &entry.raw)
+                member(&mut self.applications, APPLICATIONS_MAX, index, &entry.place)?.set(key, &entry.raw)
             }
-            (App::NAME, Some(index)) => member(&mut self.apps, index, &entry.place, APPS_MAX)?.set(key, &entry.raw),
-            (Application::NAME, None) => return Err(not_repeated(entry, Application::NAME)),
-            (App::NAME, None) => return Err(not_repeated(entry, App::NAME)),
+            (App::NAME, Some(index)) => member(&mut self.apps, APPS_MAX, index, &entry.place)?.set(key, &entry.raw),
+            (Webhook::NAME, Some(index)) => {
+                member(&mut self.webhooks, hooks::WEBHOOKS_MAX, index, &entry.place)?.set(key, &entry.raw)
+            }
+            (Application::NAME, None) => return Err(not_repeated(Application::NAME, &entry.place)),
+            (App::NAME, None) => return Err(not_repeated(App::NAME, &entry.place)),
+            (Webhook::NAME, None) => return Err(not_repeated(Webhook::NAME, &entry.place)),
             (section, Some(_)) if section::is_known(section) => {
                 return Err(ConfigError::Repeated { place: entry.place.clone(), section: section.to_owned() });
             }
@@ -161,6 +169,7 @@ impl Config {
             application.check(self.applications.iter().take(at))?;
         }
         signing::check(&self.applications, &self.apps)?;
+        hooks::check(&self.webhooks, &self.applications)?;
         if let Some(default) = self.server.default_application
             && !self.applications.iter().any(|application| application.sdk_app_id == default)
         {
@@ -179,21 +188,22 @@ impl Config {
 }
 
 /// The entry of this number in a repeated section, made where it is the next.
-fn member<'a, S: Section>(
-    all: &'a mut Vec<S>,
+fn member<'a, T: Section>(
+    all: &'a mut Vec<T>,
+    max: usize,
     index: usize,
     place: &Place,
-    max: usize,
-) -> Result<&'a mut S, ConfigError> {
-    let gap = ConfigError::RepeatedGap { place: place.clone(), section: S::NAME, index, count: all.len() };
-    if index == all.len() && index < max {
-        all.push(S::default());
+) -> Result<&'a mut T, ConfigError> {
+    let count = all.len();
+    if index == count && index < max {
+        all.push(T::default());
     }
-    all.get_mut(index).ok_or(gap)
+    let gap = || ConfigError::Gap { place: place.clone(), section: T::NAME, index, count, max };
+    all.get_mut(index).ok_or_else(gap)
 }
 
-fn not_repeated(entry: &Entry, section: &'static str) -> ConfigError {
-    ConfigError::NotRepeated { place: entry.place.clone(), section }
+fn not_repeated(section: &'static str, place: &Place) -> ConfigError {
+    ConfigError::NotRepeated { place: place.clone(), section }
 }
 
 impl Application {

@@ -1,7 +1,7 @@
 //! How a section is declared: the macro that makes a struct, its defaults, its reader and its documentation of one text.
 
 use super::source::Raw;
-use super::{App, Application, Hls, Http, Live, Media, Rtmp, Server};
+use super::{App, Application, Hls, Http, Live, Media, Rtmp, Server, Webhook};
 
 /// Why a setting was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,7 @@ pub(super) struct Key {
 pub(super) fn all() -> Vec<Description> {
     let application = Description { repeated: true, ..Application::description() };
     let app = Description { repeated: true, ..App::description() };
+    let webhook = Description { repeated: true, ..Webhook::description() };
     vec![
         Server::description(),
         Http::description(),
@@ -63,6 +64,7 @@ pub(super) fn all() -> Vec<Description> {
         Hls::description(),
         application,
         app,
+        webhook,
     ]
 }
 

@@ -148,7 +148,10 @@ fn brackets_are_told_apart() {
     let error = Config::load(None, [], [("application.sdk_app_id", "1".to_owned())]).unwrap_err().to_string();
     assert!(error.starts_with("command line: there may be several applications"), "{error}");
     let error = Config::load(None, [], [("application.1.sdk_app_id", "1".to_owned())]).unwrap_err().to_string();
-    assert_eq!(error, "command line: application 1 cannot be set where there are 0; number them from 0 without gaps");
+    assert_eq!(
+        error,
+        "command line: application 1 cannot be set where there are 0; number them from 0 without gaps, and have at most 1000"
+    );
 }
 
 #[test]
@@ -268,4 +271,31 @@ fn the_generated_files_are_up_to_date() {
         let found = std::fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(found, expected, "{name} is out of date; run the tests with UPDATE_GENERATED=1");
     }
+}
+
+#[test]
+fn webhooks_are_read_and_their_mistakes_told() {
+    let file = "[[webhook]]\nurl = \"http://127.0.0.1/a?b\"\ndialect = \"srs\"\nveto = [\"publish\", \"play\"]\nfail = \"open\"\n\
+                events = [\"viewer-began\"]\n[[webhook]]\nurl = \"https://b.example\"";
+    let config = load(file, &[("STENTOR_WEBHOOK__1__TIMEOUT", "2s")], &[]).unwrap();
+    let [first, second] = config.webhooks.as_slice() else { panic!("{config:?}") };
+    assert_eq!((first.dialect, first.fail), (Dialect::Srs, OnFailure::Open));
+    assert_eq!(first.veto, [Question::Publish, Question::Play]);
+    assert_eq!(first.events, [EventKind::ViewerBegan]);
+    assert_eq!((second.dialect, second.timeout), (Dialect::Stentor, Duration::from_secs(2)));
+    assert_eq!(second.events, [EventKind::StreamStarted, EventKind::StreamEnded]);
+
+    let hook = |rest: &str| refusal(&format!("[[webhook]]\nurl = \"http://a.example\"\n{rest}"));
+    for url in ["", "ftp://a.example", "a.example", "/hook"] {
+        assert!(refusal(&format!("[[webhook]]\nurl = \"{url}\"")).starts_with("webhook 0 has no url"), "{url}");
+    }
+    assert!(hook("application = 8").contains("no [[application]] has that number"));
+    assert!(hook("dialect = \"tencent-css\"\nveto = [\"publish\"]").contains("that dialect asks nothing"));
+    assert!(hook("dialect = \"tencent-css\"\nevents = [\"viewer-ended\"]").contains("stream-ended only"));
+    assert!(hook("dialect = \"nginx\"").ends_with("is 'nginx'; expected \"stentor\", \"srs\" or \"tencent-css\""));
+    assert!(hook("veto = [\"pause\"]").contains("expected a list of \"publish\" and \"play\""));
+    assert!(hook("timeout = \"0s\"").contains("has a timeout"));
+    assert!(hook("timeout = \"31s\"").contains("has a timeout"));
+    assert!(hook("key = \"a b\"").contains("has a key with a space"));
+    assert!(refusal("[webhook]\nurl = \"http://a.example\"").contains("there may be several webhooks"));
 }

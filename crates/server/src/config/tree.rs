@@ -1,5 +1,6 @@
 //! Every setting with its documentation and its default: the single source of sample, reference and errors.
 
+use super::hooks::{Dialect, EventKind, OnFailure, Question};
 use super::section::settings;
 use super::value::Size;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -26,6 +27,9 @@ settings! {
         default_application: Option<u32> = None, example "1400000000";
         /// After SIGTERM no new sessions are let in, and the process ends when the last has left or after this time.
         drain_timeout: Duration = Duration::from_secs(30);
+        /// The folder for what has to outlast the process: notices of webhooks that are not delivered yet. It has to exist.
+        /// Unset: they are kept in memory, and lost when the process ends.
+        data: Option<PathBuf> = None, example "/var/lib/stentor";
         /// What is logged: error, warn, info, debug or trace, for all or per part ("info,rtmp=debug").
         log: String = "info".to_owned();
     }
@@ -142,5 +146,26 @@ settings! {
         play_keys: Vec<String> = Vec::new(), example "replace me by the output of: openssl rand -hex 16";
         /// Instead of the application's play_open.
         play_open: Option<bool> = None, example "false";
+    }
+
+    /// A webhook: a URL of yours that is told what happens, and may be asked first. Repeat the section for more.
+    /// docs/webhooks.md shows what is sent.
+    pub struct Webhook["webhook"] {
+        /// Where requests go: http:// or https://. Redirects are not followed.
+        url: String = String::new(), example "https://example.com/stentor-events";
+        /// The application that it is about. Unset: all of them.
+        application: Option<u32> = None, example "1400000000";
+        /// What requests look like: "stentor" (as TRTC's callbacks), "srs" (as SRS's HTTP hooks) or "tencent-css".
+        dialect: Dialect = Dialect::Stentor;
+        /// What requests are signed with, so that the receiver knows whose they are. Unset: they are not signed.
+        key: Option<String> = None, example "replace me by the output of: openssl rand -hex 16";
+        /// What it is told of: "stream-started", "stream-ended", "viewer-began", "viewer-ended".
+        events: Vec<EventKind> = vec![EventKind::StreamStarted, EventKind::StreamEnded];
+        /// What it is asked before it happens, and may refuse: "publish", "play". Not in the dialect "tencent-css".
+        veto: Vec<Question> = Vec::new(), example "publish, play";
+        /// What is done where it was asked and gave no valid answer: "closed" refuses, "open" allows.
+        fail: OnFailure = OnFailure::Closed;
+        /// A request is given up after this.
+        timeout: Duration = Duration::from_secs(5);
     }
 }

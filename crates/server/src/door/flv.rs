@@ -64,8 +64,8 @@ async fn open(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Resu
         reader: Reader::new(stream.clone(), app.viewing),
         headers: Headers::default(),
         queue: VecDeque::from([header]),
+        _viewer: stream.watch(session.known()),
         session,
-        _viewer: stream.watch(Door::Flv),
         _wanted: wanted,
     })
 }

@@ -24,7 +24,13 @@ pub use demand::Demand;
 pub use further::track_number;
 pub use stream::{LiveStream, PacketTrack, PacketTracks, Viewer};
 
-use crate::{counters::Counters, door::Door, refusal::Refusal};
+use crate::{
+    counters::Counters,
+    door::Door,
+    refusal::Refusal,
+    session::Known,
+    webhooks::{Notices, What},
+};
 
 /// How streams are kept.
 #[derive(Clone, Debug)]
@@ -49,45 +55,71 @@ pub struct Hub {
     draining: AtomicBool,
     settings: Settings,
     counters: Arc<Counters>,
+    notices: Notices,
 }
 
 impl Hub {
     /// A hub without streams.
-    pub fn new(settings: Settings, counters: Arc<Counters>) -> Arc<Self> {
+    pub fn new(settings: Settings, counters: Arc<Counters>, notices: Notices) -> Arc<Self> {
         Arc::new(Self {
             streams: Mutex::default(),
             arrived: Notify::new(),
             draining: AtomicBool::new(false),
             settings,
             counters,
+            notices,
         })
     }
 
-    /// Begins a stream.
+    /// Begins a stream by whoever publishes it; webhooks are told of it where that is somebody.
     ///
     /// # Errors
     /// Where the name is taken (and takeover is off), the server drains, or has as many streams as it may.
-    pub fn publish(self: &Arc<Self>, key: StreamKey, door: Door) -> Result<Publication, Refusal> {
-        if self.is_draining() {
-            return Err(Refusal::Draining);
-        }
+    pub fn publish(
+        self: &Arc<Self>,
+        key: StreamKey,
+        door: Door,
+        by: Option<&Arc<Known>>,
+    ) -> Result<Publication, Refusal> {
         let mut streams = self.lock();
+        self.check(&streams, &key)?;
         if let Some(earlier) = streams.get(&key) {
-            if !self.settings.takeover {
-                return Err(Refusal::StreamBusy(key.to_string()));
-            }
             earlier.end(EndReason::TakenOver);
             self.counters.add("streams_ended", EndReason::TakenOver.name());
-        } else if streams.len() >= self.settings.streams_max {
-            return Err(Refusal::Full { what: "streams", limit: self.settings.streams_max });
         }
-        let stream = Arc::new(LiveStream::new(key.clone(), door, self.settings.cache.clone()));
+        let stream = LiveStream::new(key.clone(), door, self.settings.cache.clone());
+        let stream = Arc::new(stream.told_by(self.notices.clone(), by.cloned()));
+        if let Some(by) = by {
+            by.begin();
+            self.notices.tell(What::StreamStarted, by);
+        }
         streams.insert(key, stream.clone());
         drop(streams);
         tracing::info!(stream = %stream.key, door = door.name(), "stream begins");
         self.counters.add("streams_begun", door.name());
         self.arrived.notify_waiters();
         Ok(Publication { hub: self.clone(), stream })
+    }
+
+    /// Whether a stream of that name could begin now.
+    ///
+    /// # Errors
+    /// Where it could not, for the same reasons as `publish`.
+    pub fn may_begin(&self, key: &StreamKey) -> Result<(), Refusal> {
+        self.check(&self.lock(), key)
+    }
+
+    fn check(&self, streams: &HashMap<StreamKey, Arc<LiveStream>>, key: &StreamKey) -> Result<(), Refusal> {
+        let (taken, limit) = (streams.contains_key(key), self.settings.streams_max);
+        if self.is_draining() {
+            Err(Refusal::Draining)
+        } else if taken && !self.settings.takeover {
+            Err(Refusal::StreamBusy(key.to_string()))
+        } else if !taken && streams.len() >= limit {
+            Err(Refusal::Full { what: "streams", limit })
+        } else {
+            Ok(())
+        }
     }
 
     /// The live stream of that name.

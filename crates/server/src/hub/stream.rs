@@ -18,7 +18,12 @@ use sfu::TrackId;
 use tokio::sync::{Notify, watch};
 
 use super::{Demand, further::Further};
-use crate::{clock::wall_now, door::Door};
+use crate::{
+    clock::wall_now,
+    door::Door,
+    session::Known,
+    webhooks::{Notices, What},
+};
 
 /// A track of the packet path, where it lives and how it is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +79,8 @@ pub struct LiveStream {
     ended: watch::Sender<Option<EndReason>>,
     last_media: Mutex<Instant>,
     viewers: [AtomicUsize; Door::ALL.len()],
+    notices: Notices,
+    publisher: Option<Arc<Known>>,
 }
 
 impl LiveStream {
@@ -96,12 +103,21 @@ impl LiveStream {
             ended: watch::Sender::new(None),
             last_media: Mutex::new(Instant::now()),
             viewers: Default::default(),
+            notices: Notices::default(),
+            publisher: None,
         }
     }
 
-    /// A stream without tracks for a further track of this publication.
+    /// A stream without tracks for a further track of this publication. Its viewers are told of as those of the first.
     pub(super) fn beside(&self, number: u8) -> Self {
-        Self { number, ..Self::new(self.key.clone(), self.door, self.limits.clone()) }
+        let stream = Self::new(self.key.clone(), self.door, self.limits.clone());
+        Self { number, notices: self.notices.clone(), ..stream }
+    }
+
+    /// Has webhooks told of its viewers and of its end.
+    #[must_use]
+    pub fn told_by(self, notices: Notices, publisher: Option<Arc<Known>>) -> Self {
+        Self { notices, publisher, ..self }
     }
 
     /// The frames, for a short look; never held across an await.
@@ -227,6 +243,9 @@ impl LiveStream {
             self.frames().end(reason);
             self.further.end(reason);
             self.changed.notify_waiters();
+            if let Some(publisher) = &self.publisher {
+                self.notices.tell(What::StreamEnded(reason), publisher);
+            }
         }
     }
 
@@ -245,11 +264,13 @@ impl LiveStream {
     }
 
     /// Counts a viewer for as long as the guard lives.
-    pub fn watch(self: &Arc<Self>, door: Door) -> Viewer {
-        if let Some(count) = self.viewers.get(door as usize) {
+    pub fn watch(self: &Arc<Self>, by: &Arc<Known>) -> Viewer {
+        if let Some(count) = self.viewers.get(by.door as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        Viewer { stream: self.clone(), door }
+        by.begin();
+        self.notices.tell(What::ViewerBegan, by);
+        Viewer { stream: self.clone(), by: by.clone() }
     }
 
     /// Viewers now, of all doors that are counted under this name (`door::VIEWERS`), those of further tracks included.
@@ -264,14 +285,15 @@ impl LiveStream {
 #[derive(Debug)]
 pub struct Viewer {
     stream: Arc<LiveStream>,
-    door: Door,
+    by: Arc<Known>,
 }
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        if let Some(count) = self.stream.viewers.get(self.door as usize) {
+        if let Some(count) = self.stream.viewers.get(self.by.door as usize) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
+        self.stream.notices.tell(What::ViewerEnded, &self.by);
     }
 }
 

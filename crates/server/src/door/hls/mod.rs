@@ -217,7 +217,8 @@ pub async fn multivariant(app: &Arc<App>, live: &str, stream: &str, request: &Pa
     let playlist = running.packager().multivariant(&uri).ok_or(Refusal::StreamUnknown(key.to_string()))?;
     // Who only looks whether there is something is no viewer.
     if request.method != Method::HEAD {
-        running.viewers.add(id, session, found.watch(Door::Hls))?;
+        let viewer = found.watch(session.known());
+        running.viewers.add(id, session, viewer)?;
     }
     Ok(answer(request, PLAYLIST, Body::from(playlist)))
 }
@@ -290,7 +291,8 @@ async fn viewed(
     };
     if !running.viewers.asked(&viewer, 0)? {
         let Admitted { session, .. } = enter(app, live, stream, credentials).await?;
-        running.viewers.add(viewer, session, running.stream.watch(Door::Hls))?;
+        let watching = running.stream.watch(session.known());
+        running.viewers.add(viewer, session, watching)?;
     }
     Ok(running)
 }

@@ -83,6 +83,7 @@ mod tests {
         door::{Door, stream_key},
         hub::LiveStream,
         session::{Action, Opening, Registry},
+        webhooks::Origin,
     };
     use std::sync::Arc;
 
@@ -91,9 +92,11 @@ mod tests {
         let stream = Arc::new(LiveStream::new(key.clone(), Door::Rtmp, live::stream::Limits::default()));
         let registry = Arc::new(Registry::default());
         let peer = "127.0.0.1:9".parse().unwrap();
-        let opening = Opening { action: Action::Play, door: Door::Hls, key, user: None, peer };
+        let opening =
+            Opening { action: Action::Play, door: Door::Hls, key, user: None, peer, origin: Origin::default() };
         let session = registry.open(opening).unwrap();
-        (registry, session, stream.watch(Door::Hls))
+        let viewer = stream.watch(session.known());
+        (registry, session, viewer)
     }
 
     #[test]

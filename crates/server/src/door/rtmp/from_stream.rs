@@ -10,7 +10,7 @@ use crate::{
     admission::Admitted,
     app::App,
     bridge::FramesWanted,
-    door::{Door, Over, Reader},
+    door::{Over, Reader},
     hub::LiveStream,
     query::Query,
     refusal::Refusal,
@@ -43,7 +43,7 @@ pub(super) async fn run(
     };
     connection.session.accept();
     connection.flush().await?;
-    let _viewer = found.watch(Door::Rtmp);
+    let _viewer = found.watch(session.known());
     tracing::info!(peer = %connection.peer, stream = %key, "RTMP viewer");
     play(connection, app, found, &session).await
 }

@@ -220,7 +220,7 @@ impl Connection {
         let reason = match refusal {
             Refusal::StreamUnknown(_) | Refusal::TrackUnknown(_) | Refusal::CannotServe(_) => Reason::NotFound,
             Refusal::StreamBusy(_) | Refusal::Name(_) => Reason::BadName,
-            Refusal::Draining | Refusal::Full { .. } => Reason::Unavailable,
+            Refusal::Draining | Refusal::Full { .. } | Refusal::WebhookSilent { .. } => Reason::Unavailable,
             _ => Reason::Denied,
         };
         self.session.refuse(Refused { reason, sentence: refusal.to_string() });

@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) async fn run(connection: &mut Connection, app: &Arc<App>, admitted: Admitted) -> Result<Closed, Closed> {
     let Admitted { key, session } = admitted;
-    let publication = match app.hub.publish(key, Door::Rtmp) {
+    let publication = match app.hub.publish(key, Door::Rtmp, Some(session.known())) {
         Ok(publication) => publication,
         Err(refusal) => return connection.refuse(app, &refusal).await,
     };

@@ -60,7 +60,7 @@ pub fn take_publisher(app: &Arc<App>, admitted: Admitted, offer: &str) -> Result
     let (mut leg, answer) =
         Leg::answer(&app.media.rtc, offer, Purpose::Publish, Instant::now()).map_err(offer_refused)?;
     // Only an offer that can be served takes the name, or takes it over.
-    let publication = app.hub.publish(key.clone(), session.known().door)?;
+    let publication = app.hub.publish(key.clone(), session.known().door, Some(session.known()))?;
     let shard = app.media.shard_of(&key);
     let track = |kind: Kind| {
         let codec = answer.codec(kind)?;
@@ -99,7 +99,7 @@ pub async fn take_viewer(app: &Arc<App>, admitted: Admitted, offer: &str, wants:
     for track in tracks.iter().filter(|track| answer.codec(track.codec.kind()).is_some()) {
         app.media.send(tracks.shard, Command::Subscribe { leg: id, track: track.id })?;
     }
-    let viewer = found.watch(session.known().door);
+    let viewer = found.watch(session.known());
     let holds = Holds::Viewer { _wanted: wanted, _viewer: viewer, stream: found };
     let opened = app.webrtc.open(app, session, (tracks.shard, id), events, holds)?;
     placed.keep();
