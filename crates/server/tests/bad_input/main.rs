@@ -18,6 +18,7 @@ mod drain;
 mod publishers;
 #[path = "../rig/mod.rs"]
 mod rig;
+mod signatures;
 mod slow_viewer;
 mod timestamps;
 mod tokens;
