@@ -21,6 +21,7 @@ mod publishers;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod rtmps;
+mod signatures;
 mod slow_viewer;
 mod timestamps;
 mod tokens;

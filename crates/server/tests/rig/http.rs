@@ -240,6 +240,11 @@ impl FlvViewer {
         Self::of(Self::ask(server, name))
     }
 
+    /// Watches `/{name}.flv?{query}`.
+    pub fn open_with(server: &Server, name: &str, query: &str) -> Self {
+        Self::of(Asked::new(server.http, "GET", &format!("/{name}.flv?{query}"), &[], b""))
+    }
+
     /// Reads the answer to what was asked.
     pub fn of(asked: Asked) -> Self {
         let (answer, body) = asked.head();
