@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { launchBrowser, openPage, play, serveSdk } from '../lib/browser.mjs';
 import { currentFfmpeg } from '../lib/ffmpeg.mjs';
 import { faults, packetsOf } from '../lib/packets.mjs';
 import { run, start } from '../lib/process.mjs';
@@ -231,6 +232,24 @@ test('what there is not is said in a sentence', async () => {
   const whep = { method: 'POST', headers: { 'content-type': 'application/sdp' }, body: sdp };
   assert.match(await told('/whep/live/refused', whep), /^406 .*VP9.*RTMP, FLV or HLS/);
   await publisher.stop();
+});
+
+test('Opus of an encoder reaches a browser by WebRTC', async () => {
+  const made = await make(path.join(folder, 'whep.flv'), combinations['H.264 and Opus'].encoder);
+  const [browser, sdk] = await Promise.all([launchBrowser(), serveSdk()]);
+  const page = await openPage(browser, sdk.origin);
+  const publisher = publish(made, 'whep');
+  await until('the stream has both tracks', async () => {
+    const entry = await listed('whep');
+    return entry?.video && entry.audio;
+  });
+  const seen = await play(page, `${server.http}/whep/live/whep`, { seconds: 3, muted: false });
+  await publisher.stop();
+  await Promise.all([browser.close(), sdk.close()]);
+  assert.deepEqual([seen.width, seen.height], [320, 180]);
+  assert.ok(seen.audio.energy > 0, `there is sound: ${JSON.stringify(seen.audio)}`);
+  const metrics = await (await fetch(`${server.http}/metrics`)).text();
+  assert.doesNotMatch(metrics, /bridges_ended/);
 });
 
 /** An offer to receive, as a browser writes it. */

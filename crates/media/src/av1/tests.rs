@@ -68,7 +68,7 @@ proptest! {
     fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         let body = Bytes::from(bytes.clone());
         if let Some(units) = split(&body) {
-            prop_assert_eq!(units.concat(), bytes.clone());
+            prop_assert_eq!(&units.concat(), &bytes);
             is_key(&units, false);
         }
         let _ = Config::parse_av1c(&body);
