@@ -16,6 +16,11 @@ pub const PAYLOAD_MAX: usize = 1_160;
 pub(crate) const VIDEO_CLOCK_HZ: u32 = 90_000;
 pub(crate) const OPUS_CLOCK_HZ: u32 = 48_000;
 
+/// What a publisher of B-frames is told, wherever it is told.
+pub const B_FRAMES_ADVICE: &str = "this stream has B-frames, which WebRTC cannot carry. In OBS: Settings > Output > Advanced > \
+    Streaming, set 'Max B-frames' to 0 (x264: add 'bframes=0' to the x264 options, or tune 'zerolatency'). In ffmpeg: \
+    add '-bf 0'. RTMP, FLV and HLS viewers are not affected";
+
 /// Cuts the frames of one track into packets.
 #[derive(Debug)]
 pub struct Packetiser {

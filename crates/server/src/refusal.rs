@@ -111,7 +111,4 @@ impl Refusal {
     }
 }
 
-/// What a publisher of B-frames is told, wherever it is told.
-pub const B_FRAMES_ADVICE: &str = "this stream has B-frames, which WebRTC cannot carry. In OBS: Settings > Output > Advanced > \
-    Streaming, set 'Max B-frames' to 0 (x264: add 'bframes=0' to the x264 options, or tune 'zerolatency'). In ffmpeg: \
-    add '-bf 0'. RTMP, FLV and HLS viewers are not affected";
+pub use live::packetise::B_FRAMES_ADVICE;
