@@ -6,7 +6,7 @@ use live::{
     clock::Align,
     depacketise::{Depacketiser, Output},
 };
-use media::{Codec, Kind, MediaTime, RtpPacket};
+use media::{Codec, Kind, MediaTime, RtpPacket, WallTime};
 use rtc::Wanted;
 
 use super::{Event, Events};
@@ -78,17 +78,22 @@ struct Lane {
     form: Option<Depacketiser>,
     /// Of codings that are not put together: the first and the newest number, and how many came.
     numbers: Option<(u64, u64, u64)>,
-    first_time: Option<MediaTime>,
+    /// The first packet's time, on its own clock and on ours.
+    first: Option<(MediaTime, WallTime)>,
     jitter: Jitter,
     bytes: usize,
     key: bool,
 }
 
 impl Receiver {
-    fn packet(&mut self, now: Instant, kind: Kind, packet: RtpPacket) {
+    fn packet(&mut self, now: Instant, kind: Kind, mut packet: RtpPacket) {
         self.packets.received += 1;
         let lane = if kind == Kind::Video { &mut self.video } else { &mut self.audio };
         lane.jitter.take(&packet, now);
+        // Times are counted as the sender's RTP clock has them, and not as sender reports move them.
+        let (time, wall) = *lane.first.get_or_insert((packet.time, packet.wall));
+        let rate = if kind == Kind::Video { 90_000 } else { 48_000 };
+        packet.wall = wall + MediaTime(packet.time - time).as_micros(rate);
         if matches!(packet.codec, Codec::H264 | Codec::Opus) {
             if lane.form.is_none() {
                 lane.form = Depacketiser::new(packet.codec).ok();
@@ -138,7 +143,7 @@ impl Lane {
     fn count(&mut self, kind: Kind, packet: &RtpPacket) -> Option<Counted> {
         let (first, newest, came) = self.numbers.unwrap_or((packet.seq.0, packet.seq.0, 0));
         self.numbers = Some((first.min(packet.seq.0), newest.max(packet.seq.0), came + 1));
-        let first = *self.first_time.get_or_insert(packet.time);
+        let first = self.first.map_or(packet.time, |(time, _)| time);
         self.bytes += packet.payload.len();
         self.key |= packet.key_start;
         packet.marker.then(|| Counted {
