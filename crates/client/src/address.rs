@@ -112,14 +112,17 @@ impl Address {
         let (scheme, rest) = url.split_once("://").ok_or_else(unknown)?;
         let scheme = scheme.to_ascii_lowercase();
         let mode = if intent == Intent::Push { Mode::Publish } else { Mode::Play };
-        let signal = |dialect, url: HttpUrl, stream: &str| {
-            Ok(Self::WebRtc(Signal { dialect, url, stream: stream.to_owned() }))
-        };
+        let signal =
+            |dialect, url: HttpUrl, stream: &str| Ok(Self::WebRtc(Signal { dialect, url, stream: stream.to_owned() }));
         match (scheme.as_str(), intent) {
             ("rtmp" | "rtmps", _) => Ok(Self::Rtmp(Target::parse(url, mode)?)),
             ("http" | "https", _) => {
                 let http = HttpUrl::read(rest, Some(scheme == "https"))?;
                 match (http.extension(), intent) {
+                    // Streams may be named as files are.
+                    _ if http.path.starts_with("/whip/") || http.path.starts_with("/whep/") => {
+                        signal(Dialect::Whip, http, url)
+                    }
                     ("flv", Intent::Play) => Ok(Self::Flv(http)),
                     ("m3u8", Intent::Play) => Ok(Self::Hls(http)),
                     ("flv" | "m3u8", Intent::Push) => Err(unknown()),
@@ -198,7 +201,10 @@ impl HttpUrl {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => return Self::read(rest, Some(true)),
             // A query may hold a whole URL; only what stands before it can be a scheme.
             Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                return Err(AddressError::Kind { found: shown(reference), expected: "http:// and https:// are followed" });
+                return Err(AddressError::Kind {
+                    found: shown(reference),
+                    expected: "http:// and https:// are followed",
+                });
             }
             _ if reference.starts_with("//") => {
                 return Self::read(reference.trim_start_matches('/'), Some(self.tls));

@@ -139,7 +139,10 @@ fn large_dependencies_stay_behind_one_door() {
         let linked = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
         for dependency in linked {
             for (foreign, door) in BEHIND_ONE_DOOR {
-                assert!(dependency.name != *foreign || door.contains(&name), "{name} depends on {foreign}; only {door:?} may");
+                assert!(
+                    dependency.name != *foreign || door.contains(&name),
+                    "{name} depends on {foreign}; only {door:?} may"
+                );
             }
         }
     }

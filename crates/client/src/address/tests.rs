@@ -3,7 +3,9 @@ use proptest::prelude::*;
 
 fn place(url: &str, intent: Intent) -> String {
     match Address::parse(url, intent) {
-        Ok(Address::Rtmp(target)) => format!("rtmp tls={} {}:{} {} {}", target.tls, target.host, target.port, target.app, target.stream),
+        Ok(Address::Rtmp(target)) => {
+            format!("rtmp tls={} {}:{} {} {}", target.tls, target.host, target.port, target.app, target.stream)
+        }
         Ok(Address::Flv(http)) => format!("flv {}", text(&http)),
         Ok(Address::WsFlv(http)) => format!("ws {}", text(&http)),
         Ok(Address::Hls(http)) => format!("hls {}", text(&http)),
@@ -24,11 +26,16 @@ fn every_kind_of_url() {
         ("rtmps://h/live/a", Play, "rtmp tls=true h:443 live a"),
         ("http://h:8080/whip/live/a", Push, "Whip http://h:8080/whip/live/a"),
         ("https://h/whep/live/a?usersig=x", Play, "Whip https://h:443/whep/live/a?usersig=x"),
+        ("http://h:8080/whip/live/a.flv", Push, "Whip http://h:8080/whip/live/a.flv"),
         ("http://h:8080/live/a.flv?k=1", Play, "flv http://h:8080/live/a.flv?k=1"),
         ("WS://h:8080/live/a.flv", Play, "ws http://h:8080/live/a.flv"),
         ("wss://h/live/a.flv", Play, "ws https://h:443/live/a.flv"),
         ("https://h/live/a.m3u8", Play, "hls https://h:443/live/a.m3u8"),
-        ("trtc://h/push/a?sdkappid=1&userId=u&usersig=s", Push, "Whip https://h:443/v1/push/a?sdkappid=1&userId=u&usersig=s"),
+        (
+            "trtc://h/push/a?sdkappid=1&userId=u&usersig=s",
+            Push,
+            "Whip https://h:443/v1/push/a?sdkappid=1&userId=u&usersig=s",
+        ),
         ("trtc://h:8080/play/a", Play, "Whip http://h:8080/v1/play/a"),
         ("artc://h/live/a?auth_key=1-2", Play, "Artc https://h:443/live/a?auth_key=1-2"),
         ("artc://127.0.0.1/live/a", Push, "Artc http://127.0.0.1:80/live/a"),

@@ -4,7 +4,7 @@ mod follow;
 mod playlist;
 
 pub use follow::{Follower, Step};
-pub use playlist::{Media, PlaylistError, Playlist, Segment, Variant, parse};
+pub use playlist::{Media, Playlist, PlaylistError, Segment, Variant, parse};
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,8 @@ fn media(text: &str) -> Media {
 }
 
 fn live(first: u64, count: u64, tail: &str) -> Media {
-    let mut text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-MAP:URI=\"i.mp4\"\n");
+    let mut text =
+        format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-MAP:URI=\"i.mp4\"\n");
     (first..first + count).for_each(|number| text += &format!("#EXTINF:2.0,\ns{number}.m4s\n"));
     media(&(text + tail))
 }
@@ -45,7 +46,10 @@ fn a_multivariant_playlist_with_quotes_and_commas() {
     let text = "#EXTM3U\r\n#EXT-X-STREAM-INF:CODECS=\"avc1.64001F,mp4a.40.2\",BANDWIDTH=2500000,RESOLUTION=1x1\r\nlive/a.m3u8?x\r\n\
                 #EXT-X-STREAM-INF:BANDWIDTH=800\r\n\r\nlow.m3u8\r\n";
     let variant = |uri: &str, bandwidth_bps| Variant { uri: uri.into(), bandwidth_bps };
-    assert_eq!(parse(text), Ok(Playlist::Multivariant(vec![variant("live/a.m3u8?x", 2_500_000), variant("low.m3u8", 800)])));
+    assert_eq!(
+        parse(text),
+        Ok(Playlist::Multivariant(vec![variant("live/a.m3u8?x", 2_500_000), variant("low.m3u8", 800)]))
+    );
 }
 
 #[test]

@@ -71,13 +71,19 @@ impl Coding {
             }
         };
         let boxes = children(fields.rest())?;
-        let enhanced = |fourcc: &[u8; 4], name| child(&boxes, name).map(|config| Form::Enhanced { fourcc: *fourcc, config });
+        let enhanced =
+            |fourcc: &[u8; 4], name| child(&boxes, name).map(|config| Form::Enhanced { fourcc: *fourcc, config });
         let form = match &name {
             b"avc1" | b"avc3" => child(&boxes, b"avcC").map(Form::Avc),
             b"hvc1" | b"hev1" => enhanced(b"hvc1", b"hvcC"),
             b"av01" => enhanced(b"av01", b"av1C"),
             b"vp09" => enhanced(b"vp09", b"vpcC"),
-            b"mp4a" => child(&boxes, b"esds").and_then(decoder_specific).map(Form::Aac),
+            b"mp4a" => {
+                // QuickTime puts it one box deeper.
+                let inner = child(&boxes, b"wave").map(children).transpose()?.unwrap_or_default();
+                let esds = child(&boxes, b"esds").or_else(|| child(&inner, b"esds"));
+                esds.and_then(decoder_specific).map(Form::Aac)
+            }
             b"Opus" => Some(Form::Opus { channels: channels.clamp(1, 2) }),
             _ => None,
         };
@@ -158,7 +164,10 @@ impl Coding {
                     let rate = self.rate_hz;
                     let dts = MediaTime(dts_us).rescale(1_000_000, rate);
                     let pts = dts + MediaTime(unit.composition_ms.into()).rescale(1_000, rate).0;
-                    items.push(Item::Frame(Frame { flags: unit.flags, ..frame(unit.codec, dts, pts, true, unit.payload) }));
+                    items.push(Item::Frame(Frame {
+                        flags: unit.flags,
+                        ..frame(unit.codec, dts, pts, true, unit.payload)
+                    }));
                 }
                 _ => {}
             }

@@ -108,7 +108,8 @@ impl Run<'_> {
             if bytes > SAMPLE_BYTES_MAX {
                 return Err(Mp4Error::Tables("a sample is longer than 16 MiB"));
             }
-            let composition = if version == 0 { i32::try_from(composition).unwrap_or(0) } else { composition.cast_signed() };
+            let composition =
+                if version == 0 { i32::try_from(composition).unwrap_or(0) } else { composition.cast_signed() };
             let key = self.track.kind == media::Kind::Audio || own & NOT_KEY == 0;
             out.push(Sample { track_id: self.track.id, offset, bytes, dts: *next, composition, key });
             offset = offset.wrapping_add(u64::from(bytes));

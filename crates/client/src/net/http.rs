@@ -136,9 +136,9 @@ async fn refusal(status: StatusCode, headers: &HeaderMap, body: Body) -> Error {
     let text = String::from_utf8_lossy(&text);
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let detail = kind.contains("json").then(|| serde_json::from_str::<serde_json::Value>(&text).ok()).flatten();
-    let detail = detail.as_ref().and_then(|problem| {
-        ["detail", "title", "message"].iter().find_map(|field| problem.get(field)?.as_str())
-    });
+    let detail = detail
+        .as_ref()
+        .and_then(|problem| ["detail", "title", "message"].iter().find_map(|field| problem.get(field)?.as_str()));
     let said = detail.or_else(|| text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('<')));
     let said: String = said.unwrap_or_default().chars().filter(|c| !c.is_control()).take(SHOWN_MAX).collect();
     let reason = if said.is_empty() { format!("HTTP {status}") } else { format!("HTTP {}: {said}", status.as_u16()) };

@@ -28,9 +28,8 @@ pub(crate) struct Socket(WebSocketStream<Box<dyn Io>>);
 pub(crate) async fn open(url: &HttpUrl, trust: Trust) -> Result<Socket, Error> {
     let (io, _) = dial(&url.host, url.port, url.tls, trust).await?;
     let uri = format!("{}://{}{}", if url.tls { "wss" } else { "ws" }, url.authority(), url.path);
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX));
+    let config =
+        WebSocketConfig::default().max_message_size(Some(MESSAGE_BYTES_MAX)).max_frame_size(Some(MESSAGE_BYTES_MAX));
     let opened = timeout(OPEN_TIMEOUT, client_async_with_config(uri, io, Some(config))).await;
     let late = |_| Error::Lost(format!("{} opened no WebSocket within {} s", url.authority(), OPEN_TIMEOUT.as_secs()));
     match opened.map_err(late)? {
@@ -39,7 +38,8 @@ pub(crate) async fn open(url: &HttpUrl, trust: Trust) -> Result<Socket, Error> {
             let body = answer.body().as_deref().and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok());
             let detail = body.as_ref().and_then(|problem| problem.get("detail")?.as_str());
             let status = answer.status();
-            let reason = detail.map_or_else(|| format!("HTTP {status}"), |said| format!("HTTP {}: {said}", status.as_u16()));
+            let reason =
+                detail.map_or_else(|| format!("HTTP {status}"), |said| format!("HTTP {}: {said}", status.as_u16()));
             Err(Error::Refused { status: Some(status.as_u16()), reason })
         }
         Err(error) => Err(Error::Lost(format!("no WebSocket with {}: {error}", url.authority()))),

@@ -79,7 +79,9 @@ async fn follow(url: &HttpUrl, media: Media, trust: Trust, events: &Events) -> R
                 tokio::time::sleep(wait).await;
                 match playlist(url, trust).await?.1 {
                     Playlist::Media(media) => follower.update(media),
-                    Playlist::Multivariant(_) => return Err(Error::Malformed("the playlist changed its kind".to_owned())),
+                    Playlist::Multivariant(_) => {
+                        return Err(Error::Malformed("the playlist changed its kind".to_owned()));
+                    }
                 }
             }
             Step::Ended => return Ok(()),

@@ -241,7 +241,8 @@ impl Player {
     }
 
     fn report(&self, reconnects: u32) -> PlayReport {
-        let since = |at: Instant| u64::try_from(at.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
+        let since =
+            |at: Instant| u64::try_from(at.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
         PlayReport {
             door: self.door,
             seconds: (self.began.elapsed().as_secs_f64() * 1e3).round() / 1e3,

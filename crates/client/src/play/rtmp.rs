@@ -3,11 +3,7 @@
 use wire::rtmp::client::{Event as Said, Target};
 
 use super::{Event, Events};
-use crate::{
-    Error, Trust,
-    net::rtmp::Connection,
-    source::flv::TagItems,
-};
+use crate::{Error, Trust, net::rtmp::Connection, source::flv::TagItems};
 
 pub(super) async fn run(target: Target, trust: Trust, events: Events) -> Result<(), Error> {
     let mut connection = Connection::open(target, trust).await?;

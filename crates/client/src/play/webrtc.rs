@@ -44,7 +44,9 @@ pub(super) async fn run(signal: &Signal, trust: Trust, events: Events) -> Result
             Ok(Pulse::Connected) => connected = true,
             Ok(_) => {}
             // A server that ends a stream closes the connection: so this is its end.
-            Err(Error::Lost(_)) if connected && receiver.packets.received > 0 && peer.was_closed_by_peer() => return Ok(()),
+            Err(Error::Lost(_)) if connected && receiver.packets.received > 0 && peer.was_closed_by_peer() => {
+                return Ok(());
+            }
             Err(error) => {
                 peer.close().await;
                 return Err(error);

@@ -92,7 +92,8 @@ impl Sender {
             None => None,
             Some((_, Config::H264(config))) => {
                 let sps = config.sps.first().map_or(&[][..], |sps| &sps[..]);
-                let [profile, constraints, level] = sps.get(1..4).and_then(|id| id.try_into().ok()).unwrap_or([0x42, 0xe0, 0x1f]);
+                let [profile, constraints, level] =
+                    sps.get(1..4).and_then(|id| id.try_into().ok()).unwrap_or([0x42, 0xe0, 0x1f]);
                 Some(u32::from_be_bytes([0, profile, constraints, level]))
             }
             Some((codec, _)) => {

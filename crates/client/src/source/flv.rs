@@ -75,12 +75,7 @@ pub(crate) struct TagItems {
 }
 
 impl TagItems {
-    pub(crate) fn push(
-        &mut self,
-        kind: wire::flv::TagKind,
-        timestamp_ms: u32,
-        body: &Chunk,
-    ) -> Result<(), String> {
+    pub(crate) fn push(&mut self, kind: wire::flv::TagKind, timestamp_ms: u32, body: &Chunk) -> Result<(), String> {
         for unpacked in self.unpacker.unpack(kind, timestamp_ms, body).map_err(|error| error.to_string())? {
             match unpacked {
                 Unpacked::Config(info) => {

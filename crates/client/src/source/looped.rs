@@ -84,7 +84,8 @@ impl Looped {
     /// Begins the next round; false where this one had nothing.
     fn again(&mut self) -> bool {
         let lanes = || self.lanes.iter().filter(|lane| lane.frames > 0);
-        let (Some(begin), Some(end)) = (lanes().map(|lane| lane.first_us).min(), lanes().map(Lane::end_us).max()) else {
+        let (Some(begin), Some(end)) = (lanes().map(|lane| lane.first_us).min(), lanes().map(Lane::end_us).max())
+        else {
             return false;
         };
         // Whole milliseconds, as RTMP has them.

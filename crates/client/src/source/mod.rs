@@ -79,7 +79,8 @@ impl Source {
         if magic.starts_with(b"FLV") {
             return Ok(Reader::Flv(flv::FlvReader::new(bytes, self.name())));
         }
-        if [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"wide", b"skip"].iter().any(|name| magic.ends_with(&name[..])) {
+        if [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"wide", b"skip"].iter().any(|name| magic.ends_with(&name[..]))
+        {
             return Ok(Reader::Mp4(Box::new(mp4::Mp4Reader::open(bytes, self.name())?)));
         }
         Err(Error::Source(format!(

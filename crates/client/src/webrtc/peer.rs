@@ -61,7 +61,18 @@ impl Peer {
         match offering.accept(&answer, now) {
             Ok(leg) => {
                 let buffer = vec![0; DATAGRAM_BYTES_MAX];
-                Ok(Self { leg, events: VecDeque::new(), socket, local, session, began: now, connected: false, closed_by_peer: false, due: now, buffer })
+                Ok(Self {
+                    leg,
+                    events: VecDeque::new(),
+                    socket,
+                    local,
+                    session,
+                    began: now,
+                    connected: false,
+                    closed_by_peer: false,
+                    due: now,
+                    buffer,
+                })
             }
             Err(error) => {
                 session.end().await;

@@ -72,12 +72,14 @@ fn body(signal: &Signal, intent: Intent, offer: &str) -> (&'static str, String) 
     match (signal.dialect, intent) {
         (Dialect::Whip, _) => (SDP, offer.to_owned()),
         (Dialect::Artc, Intent::Push) => {
-            let body = json!({ "version": 2, "sdk_version": "0.0.1", "mode": "rtc", "push_stream": stream, "jsep": jsep });
+            let body =
+                json!({ "version": 2, "sdk_version": "0.0.1", "mode": "rtc", "push_stream": stream, "jsep": jsep });
             (FORM, body.to_string())
         }
         (Dialect::Artc, Intent::Play) => {
             let pulled = json!([{ "url": stream, "amsid": ["rts audio"], "vmsid": ["rts video"] }]);
-            let body = json!({ "version": 2, "sdk_version": "0.0.1", "mode": "live", "pull_streams": pulled, "jsep": jsep });
+            let body =
+                json!({ "version": 2, "sdk_version": "0.0.1", "mode": "live", "pull_streams": pulled, "jsep": jsep });
             (FORM, body.to_string())
         }
         (Dialect::Srs, _) => {

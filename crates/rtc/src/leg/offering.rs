@@ -65,11 +65,8 @@ impl Offering {
             fingerprint: direct.local_dtls_fingerprint().to_string(),
             active: false,
         };
-        let source = |kind| Local {
-            kind,
-            ssrc: *direct.new_ssrc(),
-            rtx: (kind == Kind::Video).then(|| *direct.new_ssrc()),
-        };
+        let source =
+            |kind| Local { kind, ssrc: *direct.new_ssrc(), rtx: (kind == Kind::Video).then(|| *direct.new_ssrc()) };
         let local = plan.active().filter(|_| sends).map(|active| source(active.kind)).collect::<SmallVec<[Local; 2]>>();
         let sdp = sdp::write_offer(&config, &plan, sends, &transport, &local);
         Ok(Self { config, plan, sends, credentials, local, sdp })

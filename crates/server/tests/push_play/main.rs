@@ -92,7 +92,11 @@ fn check(what: &str, report: &Value) {
     let (video, audio) = (&report["video"], &report["audio"]);
     let is = |value: &Value, low: f64, high: f64| value.as_f64().is_some_and(|value| (low..=high).contains(&value));
     assert!(report["error"].is_null(), "{what}: {report}");
-    assert_eq!((&video["codec"], &video["width"], &video["height"]), (&"H264".into(), &640.into(), &360.into()), "{what}");
+    assert_eq!(
+        (&video["codec"], &video["width"], &video["height"]),
+        (&"H264".into(), &640.into(), &360.into()),
+        "{what}"
+    );
     // WebRTC viewers are given the group of pictures that has begun in less time than it took.
     let fps_max = if report["packets"].is_null() { 31.0 } else { 60.0 };
     assert!(is(&video["fps"], 29.0, fps_max) && is(&audio["fps"], 45.0, 51.0), "{what}: {report}");
@@ -110,7 +114,9 @@ fn what_is_published_by_any_url_is_played_by_every_url() {
     for door in PUSHED.iter().filter(|(_, _, open)| *open) {
         let name = format!("by-{}", door.0);
         let pushing = Pushing::start(&["test", &url(&server, door, &name), "--loop"]);
-        until("the stream is live", || server.streams().iter().any(|live| live["stream"] == name.as_str()).then_some(()));
+        until("the stream is live", || {
+            server.streams().iter().any(|live| live["stream"] == name.as_str()).then_some(())
+        });
         thread::scope(|scope| {
             for viewer in PLAYED.iter().filter(|(_, _, open)| *open) {
                 let url = url(&server, viewer, &name);
@@ -145,13 +151,25 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
     for (arguments, code, part) in [
         (vec!["play".into(), "live/a".into()], 2, "no URL of a stream"),
         (vec!["push".into(), "test".into(), format!("http://{http}/live/a.flv")], 2, "push takes"),
-        (vec!["play".into(), format!("http://{http}/live/none.flv")], 1, "HTTP 404: nothing is published"),
-        (vec!["play".into(), format!("http://{http}/live/none.m3u8")], 1, "HTTP 404: nothing is published"),
-        (vec!["play".into(), format!("http://{http}/whep/live/none")], 1, "HTTP 404: nothing is published"),
+        (vec!["play".into(), format!("http://{http}/live/none.flv")], 1, "HTTP 404: no stream 'live/none' is live"),
+        (vec!["play".into(), format!("http://{http}/live/none.m3u8")], 1, "HTTP 404: no stream 'live/none' is live"),
+        (vec!["play".into(), format!("http://{http}/whep/live/none")], 1, "HTTP 404: no stream 'live/none' is live"),
         (vec!["play".into(), format!("rtmp://{rtmp}/live/none")], 1, "NetStream.Play.StreamNotFound"),
         (vec!["play".into(), format!("rtmp://{unused}/live/a")], 1, "cannot reach 127.0.0.1 port 1"),
-        (vec!["push".into(), "no-such-file.mp4".into(), format!("rtmp://{rtmp}/live/a")], 1, "cannot read 'no-such-file.mp4'"),
-        (vec!["push".into(), env!("CARGO_MANIFEST_PATH").into(), format!("rtmp://{rtmp}/live/a")], 1, "neither FLV nor MP4"),
+        (
+            vec!["push".into(), "no-such-file.mp4".into(), format!("rtmp://{rtmp}/live/a")],
+            1,
+            "cannot read 'no-such-file.mp4'",
+        ),
+        (
+            vec![
+                "push".into(),
+                concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").into(),
+                format!("rtmp://{rtmp}/live/a"),
+            ],
+            1,
+            "neither FLV nor MP4",
+        ),
         (vec!["play".into(), format!("rtmps://{rtmp}/live/a")], 1, "port"),
     ] {
         let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
