@@ -71,7 +71,7 @@ impl World {
     }
 
     fn send(&mut self, from: usize, kind: Kind, codec: Codec, seq: u64) {
-        let payload: Arc<[u8]> = Arc::from(vec![0x65; 100]);
+        let payload: Arc<[u8]> = Arc::from(vec![0x65; 1_000]);
         let packet = Outgoing {
             codec,
             seq,
@@ -101,6 +101,7 @@ fn what_we_offer_to_send_arrives() {
     assert_eq!(world.legs[0].codec(Kind::Video), Some(Codec::H264));
     for seq in 0..10 {
         world.send(0, Kind::Video, Codec::H264, seq);
+        world.run(Duration::from_millis(5));
         world.send(0, Kind::Audio, Codec::Opus, seq);
         world.run(Duration::from_millis(33));
     }
@@ -118,6 +119,7 @@ fn what_we_offer_to_receive_arrives_whatever_the_coding() {
         world.run(Duration::from_secs(2));
         for seq in 0..5 {
             world.send(1, Kind::Video, codec, seq);
+            world.run(Duration::from_millis(5));
             world.send(1, Kind::Audio, Codec::Opus, seq);
             world.run(Duration::from_millis(33));
         }
