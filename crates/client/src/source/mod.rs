@@ -44,7 +44,7 @@ impl<T: Read + Seek + Send> Bytes for T {}
 
 /// A file from its beginning.
 enum Reader {
-    Flv(flv::FlvReader),
+    Flv(Box<flv::FlvReader>),
     Mp4(Box<mp4::Mp4Reader>),
 }
 
@@ -77,7 +77,7 @@ impl Source {
         bytes.seek(SeekFrom::Start(0)).map_err(|error| failed(&error))?;
         let magic = magic.get(..read).unwrap_or_default();
         if magic.starts_with(b"FLV") {
-            return Ok(Reader::Flv(flv::FlvReader::new(bytes, self.name())));
+            return Ok(Reader::Flv(Box::new(flv::FlvReader::new(bytes, self.name()))));
         }
         if [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"wide", b"skip"].iter().any(|name| magic.ends_with(&name[..]))
         {

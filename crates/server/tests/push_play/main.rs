@@ -8,7 +8,7 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
-#![allow(unreachable_pub, dead_code, reason = "a test exports nothing, and needs only a part of the rig")]
+#![allow(unreachable_pub, dead_code, unused_imports, reason = "a test exports nothing, and needs a part of the rig")]
 
 #[path = "../rig/mod.rs"]
 mod rig;
