@@ -15,7 +15,6 @@ pub const PAYLOAD_MAX: usize = 1_160;
 /// RTP clock of every video coding, and of Opus (RFC 6184 section 8.2.1, RFC 7587 section 4.1), in Hz.
 pub(crate) const VIDEO_CLOCK_HZ: u32 = 90_000;
 pub(crate) const OPUS_CLOCK_HZ: u32 = 48_000;
-
 /// Cuts the frames of one track into packets.
 #[derive(Debug)]
 pub struct Packetiser {

@@ -101,6 +101,26 @@ impl OfferError {
     }
 }
 
+/// Why an answer to our offer is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// It cannot be read.
+    #[error("the server's answer cannot be read: {0}")]
+    Malformed(String),
+    /// It accepts none of the m= lines.
+    #[error("the server's answer accepts none of what was offered ({offered})")]
+    NothingAccepted {
+        /// The codecs that were offered.
+        offered: String,
+    },
+    /// There is no address in it.
+    #[error("the server's answer names no UDP address: candidates in the answer are needed, they are not waited for")]
+    NoCandidates,
+    /// The WebRTC stack refused what passed all checks above.
+    #[error("the server's answer was refused: {0}")]
+    Refused(String),
+}
+
 /// Why an ICE restart was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestartError {

@@ -1,4 +1,4 @@
-//! One WebRTC peer without input or output: an offer is answered, datagrams and time go in, datagrams and packets come out.
+//! One WebRTC peer without input or output: an offer is answered or made, datagrams and time go in, datagrams and packets come out.
 //!
 //! What lives here: SDP of WHIP and WHEP, the leg, what is read from a packet at ingress, and the clock that maps a
 //! sender's time to ours. What does not: who gets which packet (that is `sfu`), and sockets (that is `net`). str0m is
@@ -14,7 +14,7 @@ mod sdp;
 pub mod stun;
 
 pub use config::{Certificate, CertificateError, Config, Protocol, Purpose};
-pub use error::{NotSent, OfferError, RestartError};
+pub use error::{AnswerError, NotSent, OfferError, RestartError};
 pub use key_start::starts_key_frame;
-pub use leg::{CloseReason, Event, Input, Leg, Outgoing, Output, PAYLOAD_BYTES_MAX, Transmit};
+pub use leg::{CloseReason, Event, Input, Leg, Offering, Outgoing, Output, PAYLOAD_BYTES_MAX, Transmit, Wanted};
 pub use sdp::{Answer, OFFER_BYTES_MAX, is_ice_restart};

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// H.264 baseline and AAC with a burnt-in timecode; `demo/make-clip.sh` makes it.
-static CLIP: &[u8] = include_bytes!("../../../demo/demo.flv");
+pub static CLIP: &[u8] = include_bytes!("../../../demo/demo.flv");
 
 /// Publishes the clip under `key` until the stream is ended.
 ///

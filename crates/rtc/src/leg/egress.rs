@@ -68,6 +68,14 @@ impl Egress {
         Some(Self { kind: active.kind, codec: active.codec, mid, pt, ssrc, rtx, declared: false })
     }
 
+    /// The sending end of what we offered, with the sources that the offer names.
+    pub(super) fn offered(active: &Active, local: &Local) -> Option<Self> {
+        let (mid, pt) = (Mid::from(active.inner_mid.as_str()), Pt::from(active.formats.first()?.pt));
+        let rtx = local.rtx.filter(|_| active.formats.first().is_some_and(|format| format.rtx.is_some()));
+        let (ssrc, rtx) = (local.ssrc.into(), rtx.map(Into::into));
+        Some(Self { kind: active.kind, codec: active.codec, mid, pt, ssrc, rtx, declared: false })
+    }
+
     pub(super) fn local(&self) -> Local {
         Local { kind: self.kind, ssrc: *self.ssrc, rtx: self.rtx.map(|rtx| *rtx) }
     }

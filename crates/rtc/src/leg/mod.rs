@@ -3,6 +3,7 @@
 mod egress;
 mod event;
 mod ingress;
+mod offering;
 
 use std::{
     collections::VecDeque,
@@ -14,7 +15,7 @@ use std::{
 use media::{Codec, Kind, WallTime};
 use smallvec::SmallVec;
 use str0m::{
-    Candidate, IceConnectionState, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
+    Candidate, IceConnectionState, IceCreds, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
     change::SdpOffer,
     net::{Receive, TcpType},
 };
@@ -30,6 +31,7 @@ use egress::Egress;
 pub use egress::{Outgoing, PAYLOAD_BYTES_MAX};
 pub use event::{CloseReason, Event, Input, Output, Transmit};
 use ingress::Ingress;
+pub use offering::{Offering, Wanted};
 
 /// Timers never ask for less: a peer with a round trip of microseconds would otherwise spin.
 const TICK_MIN: Duration = Duration::from_millis(1);
@@ -49,7 +51,8 @@ const ERRORS_MAX: u32 = 64;
 pub struct Leg {
     rtc: Rtc,
     config: Config,
-    inner: Inner,
+    /// What str0m was offered; `None` where we made the offer.
+    inner: Option<Inner>,
     ufrag: String,
     pwd: String,
     sections: SmallVec<[(Kind, String); 2]>,
@@ -77,7 +80,7 @@ impl Leg {
         let offer = Offer::parse(offer)?;
         let plan = sdp::choose(&offer, purpose)?;
         let inner = Inner::new(&offer, &plan, purpose);
-        let mut rtc = build(config, &plan, now)?;
+        let mut rtc = build(config, &plan, None, now)?;
         let refused = |error: &dyn fmt::Display| OfferError::Refused(error.to_string());
         let text = SdpOffer::from_sdp_string(&inner.text(offer.ufrag, offer.pwd)).map_err(|error| refused(&error))?;
         rtc.sdp_api().accept_offer(text).map_err(|error| refused(&error))?;
@@ -99,17 +102,24 @@ impl Leg {
             sdp::Role::Active(active) => Some((active.kind, section.mid.unwrap_or("0").to_owned())),
             _ => None,
         });
-        let leg = Self {
+        let sections = sections.collect();
+        let mut leg = Self::new(rtc, config, (transport.ufrag, transport.pwd), now);
+        (leg.inner, leg.sections, leg.ingress, leg.egress) = (Some(inner), sections, ingress, egress);
+        Ok((leg, answer))
+    }
+
+    fn new(rtc: Rtc, config: &Config, (ufrag, pwd): (String, String), now: Instant) -> Self {
+        Self {
             rtc,
             config: config.clone(),
-            inner,
-            ufrag: transport.ufrag,
-            pwd: transport.pwd,
-            sections: sections.collect(),
+            inner: None,
+            ufrag,
+            pwd,
+            sections: SmallVec::new(),
             wall: config.wall,
             sender: Sender::default(),
-            ingress,
-            egress,
+            ingress: SmallVec::new(),
+            egress: SmallVec::new(),
             events: VecDeque::new(),
             written: None,
             now,
@@ -118,8 +128,7 @@ impl Leg {
             connected: false,
             closed: false,
             errors: 0,
-        };
-        Ok((leg, answer))
+        }
     }
 
     /// Our ICE user name fragment: STUN requests for this leg carry it.
@@ -231,7 +240,8 @@ impl Leg {
             return Err(RestartError::Closed);
         }
         let refused = |error: &dyn fmt::Display| RestartError::Refused(error.to_string());
-        let offer = SdpOffer::from_sdp_string(&self.inner.text(ufrag, pwd)).map_err(|error| refused(&error))?;
+        let inner = self.inner.as_ref().ok_or_else(|| refused(&"the offer was ours, so is the restart"))?;
+        let offer = SdpOffer::from_sdp_string(&inner.text(ufrag, pwd)).map_err(|error| refused(&error))?;
         self.rtc.sdp_api().accept_offer(offer).map_err(|error| refused(&error))?;
         for egress in &self.egress {
             egress.keep_source(&mut self.rtc);
@@ -336,17 +346,21 @@ impl fmt::Debug for Leg {
     }
 }
 
-fn build(config: &Config, plan: &Plan, now: Instant) -> Result<Rtc, OfferError> {
+/// An agent for this plan: ICE-lite, unless credentials say that the offer is ours.
+fn build(config: &Config, plan: &Plan, credentials: Option<IceCreds>, now: Instant) -> Result<Rtc, OfferError> {
     let mut builder = RtcConfig::new()
         .set_crypto_provider(config.certificate.crypto.clone())
         .set_dtls_cert(config.certificate.identity.clone())
-        .set_ice_lite(true)
+        .set_ice_lite(credentials.is_none())
         .set_rtp_mode(true)
         .set_rtcp_report_interval_audio(REPORT_INTERVAL)
         .set_rtcp_report_interval_video(REPORT_INTERVAL)
         .set_send_buffer_video(REPAIR_PACKETS_MAX)
         .set_extension_map(sdp::extension_map(plan));
     *builder.codec_config() = sdp::codec_config(plan);
+    if let Some(credentials) = credentials {
+        builder = builder.set_local_ice_credentials(credentials);
+    }
     let mut rtc = builder.build(now);
     for (proto, addr) in &config.candidates {
         let candidate = match proto {

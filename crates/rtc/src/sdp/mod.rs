@@ -6,6 +6,7 @@ mod answer;
 mod fragment;
 mod inner;
 mod offer;
+mod own_offer;
 mod plan;
 
 use media::{Codec, Kind};
@@ -14,6 +15,7 @@ pub(crate) use answer::{Local, Transport, write as write_answer};
 pub(crate) use fragment::{credentials as fragment_credentials, write as write_fragment};
 pub(crate) use inner::{Inner, codec_config, extension_map};
 pub(crate) use offer::{Offer, Setup};
+pub(crate) use own_offer::{candidates as answered_candidates, narrow, offered, write as write_offer};
 pub(crate) use plan::{Active, Plan, Role, choose};
 
 pub use fragment::is_ice_restart;

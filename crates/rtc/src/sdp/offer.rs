@@ -105,6 +105,18 @@ impl<'a> Offer<'a> {
     /// # Errors
     /// Says what is wrong with it.
     pub(crate) fn parse(text: &'a str) -> Result<Self, OfferError> {
+        Self::read(text, false)
+    }
+
+    /// Reads an answer to an offer of ours, which has the same shape. It may come from an ICE-lite agent.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, in the words for an offer.
+    pub(crate) fn parse_answer(text: &'a str) -> Result<Self, OfferError> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &'a str, lite_allowed: bool) -> Result<Self, OfferError> {
         if text.len() > OFFER_BYTES_MAX {
             return Err(OfferError::TooLong { bytes: text.len() });
         }
@@ -120,7 +132,7 @@ impl<'a> Offer<'a> {
         for (number, line) in lines {
             reader.line(number + 1, line.trim_end())?;
         }
-        reader.finish()
+        reader.finish(lite_allowed)
     }
 }
 
@@ -226,11 +238,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Offer<'a>, OfferError> {
+    fn finish(self, lite_allowed: bool) -> Result<Offer<'a>, OfferError> {
         if !self.sections.iter().any(|section| section.kind().is_some()) {
             return Err(OfferError::NoMedia);
         }
-        if self.ice_lite {
+        if self.ice_lite && !lite_allowed {
             return Err(OfferError::BothLite);
         }
         let fingerprint = self.choose_fingerprint()?;

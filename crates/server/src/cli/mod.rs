@@ -2,13 +2,16 @@
 
 mod dev;
 mod doctor;
+mod play;
+mod progress;
+mod push;
 mod run;
 mod serve;
 mod sign;
 mod tls;
 mod token;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
@@ -34,6 +37,10 @@ pub enum Command {
     Token(TokenArgs),
     /// Print a signed live URL, as Alibaba's and Tencent's clouds sign them
     Sign(SignArgs),
+    /// Publish a file or a test pattern: rtmp(s)://, trtc://, artc://, webrtc:// or the http(s):// URL of a WHIP door
+    Push(PushArgs),
+    /// Play a URL and check what comes: any of push's, and http(s)/ws(s) FLV, HLS, WHEP
+    Play(PlayArgs),
     /// Check this machine: ports, UDP, clock, file limits
     Doctor(DoctorArgs),
 }
@@ -135,6 +142,59 @@ pub struct SignArgs {
     pub json: bool,
 }
 
+/// `stentor push`
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// A file (FLV or MP4), or the word 'test' for the built-in test pattern
+    pub source: String,
+    /// Where to; a file in the working directory that is named 'test' is written ./test
+    pub url: String,
+    /// Begin again at the end, for ever
+    #[arg(long = "loop")]
+    pub repeat: bool,
+    /// Stop after so many seconds of media
+    #[arg(long, value_parser = duration)]
+    pub seconds: Option<Duration>,
+    /// What push and play have in common
+    #[command(flatten)]
+    pub common: ClientArgs,
+}
+
+/// `stentor play`
+#[derive(Debug, Args)]
+pub struct PlayArgs {
+    /// What to play
+    pub url: String,
+    /// Stop so many seconds after the first frame; without it, at the end of the stream
+    #[arg(long, value_parser = duration)]
+    pub seconds: Option<Duration>,
+    /// What push and play have in common
+    #[command(flatten)]
+    pub common: ClientArgs,
+}
+
+/// What `stentor push` and `stentor play` have in common.
+#[derive(Debug, Args)]
+pub struct ClientArgs {
+    /// Print one JSON object at the end, and nothing else
+    #[arg(long)]
+    pub json: bool,
+    /// Reconnects at most, after 1, 2, 4 and then every 8 seconds
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub reconnects: u32,
+    /// Accept every certificate: for servers with a self-made one
+    #[arg(long)]
+    pub insecure: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it should be a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| !duration.is_zero() && seconds < 1e9)
+        .ok_or_else(|| "it should be more than 0 seconds".to_owned())
+}
+
 /// `stentor doctor`
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -174,6 +234,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args),
         Command::Token(args) => token::run(&args),
         Command::Sign(args) => sign::run(&args),
+        Command::Push(args) => push::run(args),
+        Command::Play(args) => play::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }
