@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(unreachable_pub, reason = "a binary exports nothing")]
 
+mod admin;
 mod admission;
 mod app;
 mod audio;
@@ -16,11 +17,14 @@ mod demo;
 mod door;
 mod http;
 mod hub;
+mod logs;
 mod media;
+mod metrics;
 mod query;
 mod refusal;
 mod session;
 mod shard;
+mod traces;
 
 use std::process::ExitCode;
 

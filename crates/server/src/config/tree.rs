@@ -1,7 +1,7 @@
 //! Every setting with its documentation and its default: the single source of sample, reference and errors.
 
 use super::section::settings;
-use super::value::Size;
+use super::value::{LogFormat, Size};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,8 +25,15 @@ settings! {
         default_application: Option<u32> = None, example "1400000000";
         /// After SIGTERM no new sessions are let in, and the process ends when the last has left or after this time.
         drain_timeout: Duration = Duration::from_secs(30);
-        /// What is logged: error, warn, info, debug or trace, for all or per part ("info,rtmp=debug").
+        /// What is logged: error, warn, info, debug or trace, for all or per part ("info,stentor::door::rtmp=debug").
         log: String = "info".to_owned();
+        /// How it is logged: "text" for people, "json" for programs, one object a line.
+        log_format: LogFormat = LogFormat::Text;
+        /// Where traces are sent: the HTTP address of an OpenTelemetry collector, without /v1/traces. Unset: nowhere.
+        otlp_endpoint: Option<String> = None, example "http://127.0.0.1:4318";
+        /// Who shows one of these as `Authorization: Bearer` may list, inspect and end sessions and end streams. Unset:
+        /// nobody. Make one by: openssl rand -hex 32
+        admin_tokens: Vec<String> = Vec::new(), example "replace me by the output of: openssl rand -hex 32";
     }
 
     /// Pages, REST, WHIP, WHEP, HTTP-FLV, HLS.
@@ -37,6 +44,8 @@ settings! {
         tls_certificate: Option<PathBuf> = None, example "/etc/stentor/fullchain.pem";
         /// The certificate's private key in PEM.
         tls_key: Option<PathBuf> = None, example "/etc/stentor/privkey.pem";
+        /// Whether everybody may read /metrics. Otherwise the machine itself may, and who shows an admin token.
+        metrics_open: bool = false;
     }
 
     /// RTMP.

@@ -1,19 +1,29 @@
-//! `/v1`: what the pages and other people's programs ask the server.
+//! `/v1/server`, `/v1/streams` and what machines ask: what the pages and other people's programs want to know.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
-    extract::{Request, State},
-    http::{StatusCode, header},
+    extract::{Path, Request, State},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
-use live::stream::BFrames;
+use live::stream::{BFrames, EndReason};
 use media::{Codec, Config, Kind};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::{Peer, fresh, identify};
-use crate::{app::App, door::VIEWERS, hub::LiveStream, refusal::B_FRAMES_ADVICE};
+use super::{
+    Peer, credentials, fresh, identify, page,
+    schema::{Audio, Problem, Publisher, Server, Stream, StreamPage, Video, Warning},
+};
+use crate::{
+    app::App,
+    door::{VIEWERS, stream_key},
+    hub::LiveStream,
+    metrics,
+    query::Query,
+    refusal::{B_FRAMES_ADVICE, Refusal},
+};
 
 /// Whether new work is taken: 503 while the server drains.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
@@ -23,21 +33,22 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
     "ready\n".into_response()
 }
 
-/// Counters and gauges in the text format of Prometheus.
-pub async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let mut text = app.counters.text();
-    let streams = app.hub.list();
-    text.push_str(&format!("# TYPE stentor_streams gauge\nstentor_streams {}\n", streams.len()));
-    text.push_str("# TYPE stentor_viewers gauge\n");
-    for name in VIEWERS {
-        let count: usize = streams.iter().map(|stream| stream.viewers(name)).sum();
-        text.push_str(&format!("stentor_viewers{{door=\"{name}\"}} {count}\n"));
+/// Counters and gauges in the text format of Prometheus: for the machine itself, for who shows an admin token, and for
+/// everybody where the configuration says so.
+pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let here = parts.extensions.get::<Peer>().is_some_and(|peer| peer.0.ip().is_loopback());
+    if !here && !app.metrics_open {
+        let query = Query::default();
+        if let Err(refusal) = app.admin.admit(credentials(&parts, &query).bearer) {
+            return app.refuse_http(refusal);
+        }
     }
-    text.push_str(&app.media.metrics());
-    fresh("text/plain; version=0.0.4", Body::from(text))
+    fresh("text/plain; version=0.0.4; charset=utf-8", Body::from(metrics::write(&app)))
 }
 
 /// What this server is and where its doors are.
+#[utoipa::path(get, path = "/v1/server", tag = "server", responses((status = 200, body = Server)))]
 pub async fn server(State(app): State<Arc<App>>, request: Request) -> Response {
     let headers = request.headers();
     let here = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().is_loopback());
@@ -47,36 +58,128 @@ pub async fn server(State(app): State<Arc<App>>, request: Request) -> Response {
         asked.rsplit_once(':').map_or(asked, |(name, port)| if port.parse::<u16>().is_ok() { name } else { asked });
     let host = app.addresses.advertise.as_deref().unwrap_or(host);
     let rtmp_port = app.addresses.rtmp.port();
-    answer(&json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "mode": app.mode,
-        "sdkAppId": application.map(|application| application.id),
-        "open": (app.mode == "dev" && here) || application.is_some_and(|application| application.open),
-        "rtmpPort": rtmp_port,
-        "rtmpUrl": format!("rtmp://{host}:{rtmp_port}"),
-        "mediaPort": app.addresses.media.port(),
-        "https": app.addresses.https,
-        "draining": app.hub.is_draining(),
-    }))
+    answer(&Server {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        mode: app.mode.to_owned(),
+        sdk_app_id: application.map(|application| application.id),
+        open: (app.mode == "dev" && here) || application.is_some_and(|application| application.open),
+        rtmp_port,
+        rtmp_url: format!("rtmp://{host}:{rtmp_port}"),
+        media_port: app.addresses.media.port(),
+        https: app.addresses.https,
+        draining: app.hub.is_draining(),
+    })
 }
 
-/// The live streams of the caller's application, for whoever may play them.
+/// The live streams of the caller's application, for whoever may play them; with an admin token, those of all.
+#[utoipa::path(
+    get,
+    path = "/v1/streams",
+    tag = "streams",
+    params(
+        ("sdkappid" = Option<u32>, Query, description = "The application; the token's own where it is left out"),
+        ("usersig" = Option<String>, Query, description = "A UserSig, where no Authorization header is sent"),
+        ("limit" = Option<u32>, Query, description = "Streams of a page, 1 to 1000; 1000 where it is left out"),
+        ("cursor" = Option<String>, Query, description = "nextCursor of the page before"),
+    ),
+    responses(
+        (status = 200, body = StreamPage),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+    ),
+    security((), ("userSig" = []), ("adminToken" = []))
+)]
 pub async fn streams(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let identity = match identify(&app, &parts) {
-        Ok(identity) => identity,
-        Err(refusal) => return app.refuse_http(refusal),
+    match list(&app, &parts) {
+        Ok(page) => answer(&page),
+        Err(refusal) => app.refuse_http(refusal),
+    }
+}
+
+fn list(app: &App, request: &Parts) -> Result<StreamPage, Refusal> {
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let admin = credentials(request, &query).bearer.is_some_and(|token| app.admin.knows(token));
+    let application = if admin { named_application(&query)? } else { Some(identify(app, request)?.application) };
+    let mut all = app.hub.list();
+    all.retain(|stream| application.is_none_or(|id| stream.key.application == id));
+    // The name is padded so that it sorts as the number does.
+    let name = |stream: &Arc<LiveStream>| {
+        let key = &stream.key;
+        format!("{:010}/{}/{}", key.application, key.app, key.stream)
     };
-    let own = app.hub.list().into_iter().filter(|stream| stream.key.application == identity.application);
-    let streams: Vec<Value> = own.map(|stream| describe(&stream)).collect();
-    answer(&json!({ "streams": streams }))
+    all.sort_by_cached_key(name);
+    let (streams, next_cursor) = page::Asked::read(&query)?.cut(all, name);
+    Ok(StreamPage { streams: streams.iter().map(|stream| describe(stream)).collect(), next_cursor })
 }
 
-fn answer(value: &Value) -> Response {
-    fresh("application/json", Body::from(value.to_string()))
+/// Ends a live stream, whoever publishes it. A publisher that tries again by itself is let in again: to keep it out,
+/// change its key.
+#[utoipa::path(
+    delete,
+    path = "/v1/streams/{app}/{stream}",
+    tag = "streams",
+    params(
+        ("app" = String, Path, description = "The AppName"),
+        ("stream" = String, Path, description = "The stream"),
+        ("sdkappid" = Option<u32>, Query, description = "The application; the default one where it is left out"),
+    ),
+    responses(
+        (status = 204, description = "It has ended"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("adminToken" = []))
+)]
+pub async fn end_stream(
+    State(app): State<Arc<App>>,
+    Path((live, stream)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    match kick(&app, &live, &stream, &parts) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => app.refuse_http(refusal),
+    }
 }
 
-fn describe(stream: &LiveStream) -> Value {
+fn kick(app: &App, live: &str, stream: &str, request: &Parts) -> Result<(), Refusal> {
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let credentials = credentials(request, &query);
+    app.admin.admit(credentials.bearer)?;
+    let default = || app.gate.default_application().map(|application| application.id);
+    let application = named_application(&query)?.or_else(default).unwrap_or_default();
+    let key = stream_key(application, live, stream)?;
+    app.hub.end(&key, EndReason::Kicked)?;
+    tracing::info!(stream = %key, peer = %credentials.peer, "an operator ended a stream");
+    app.counters.add("streams_kicked", "operator");
+    Ok(())
+}
+
+/// The application that a query names.
+pub(super) fn named_application(query: &Query) -> Result<Option<u32>, Refusal> {
+    let Some(text) = query.get("sdkappid") else { return Ok(None) };
+    let wrong = || {
+        let text: String = text.chars().take(40).collect();
+        Refusal::Malformed(format!("sdkappid is '{text}', and should be a number"))
+    };
+    text.parse().map(Some).map_err(|_| wrong())
+}
+
+/// JSON that is not cached.
+pub(super) fn answer(value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => fresh("application/json", Body::from(text)),
+        // Our own values have text for keys and nothing that fails.
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// A stream as `/v1/streams` shows it.
+pub(super) fn describe(stream: &LiveStream) -> Stream {
     let now = Instant::now();
     let (video, audio, stats) = {
         let frames = stream.frames();
@@ -84,7 +187,7 @@ fn describe(stream: &LiveStream) -> Value {
         (info(Kind::Video), info(Kind::Audio), frames.stats(now))
     };
     let packets = stream.packets();
-    let codec = |known: Option<Codec>, packet: Option<Codec>| known.or(packet).map(Codec::name);
+    let codec = |known: Option<Codec>, packet: Option<Codec>| known.or(packet).map(|codec| codec.name().to_owned());
     let video_codec = codec(video.as_ref().map(|info| info.codec), packets.video.map(|track| track.codec));
     let audio_codec = codec(audio.as_ref().map(|info| info.codec), packets.audio.map(|track| track.codec));
     let picture = video.as_ref().and_then(|info| match &info.config {
@@ -101,33 +204,34 @@ fn describe(stream: &LiveStream) -> Value {
         BFrames::Discardable => "droppable",
         BFrames::Referenced => "referenced",
     };
-    let viewers: serde_json::Map<String, Value> =
-        VIEWERS.into_iter().map(|name| (name.to_owned(), stream.viewers(name).into())).collect();
-    json!({
-        "app": stream.key.app.to_string(),
-        "stream": stream.key.stream.to_string(),
-        "publisher": { "protocol": stream.door.name(), "since": stream.since.to_string() },
-        "video": video_codec.map(|codec| json!({
-            "codec": codec,
-            "width": picture.map(|size| size.0),
-            "height": picture.map(|size| size.1),
-            "frameRate": (stats.frame_rate * 10.0).round() / 10.0,
-            "bFrames": b_frames,
-        })),
-        "audio": audio_codec.map(|codec| json!({
-            "codec": codec,
-            "sampleRate": sound.map(|sound| sound.0),
-            "channels": sound.map(|sound| sound.1),
-        })),
-        "bitrate": stats.bitrate_bps,
-        "viewers": viewers,
-        "warnings": warnings(stats.b_frames),
-    })
+    let viewers: BTreeMap<String, u64> =
+        VIEWERS.into_iter().map(|name| (name.to_owned(), stream.viewers(name) as u64)).collect();
+    Stream {
+        sdk_app_id: stream.key.application,
+        app: stream.key.app.to_string(),
+        stream: stream.key.stream.to_string(),
+        publisher: Publisher { protocol: stream.door.name().to_owned(), since: stream.since.to_string() },
+        video: video_codec.map(|codec| Video {
+            codec,
+            width: picture.map(|size| size.0.into()),
+            height: picture.map(|size| size.1.into()),
+            frame_rate: (stats.frame_rate * 10.0).round() / 10.0,
+            b_frames: b_frames.to_owned(),
+        }),
+        audio: audio_codec.map(|codec| Audio {
+            codec,
+            sample_rate: sound.map(|sound| sound.0),
+            channels: sound.map(|sound| sound.1.into()),
+        }),
+        bitrate: stats.bitrate_bps,
+        viewers,
+        warnings: warnings(stats.b_frames),
+    }
 }
 
-fn warnings(b_frames: BFrames) -> Vec<Value> {
+fn warnings(b_frames: BFrames) -> Vec<Warning> {
     match b_frames {
-        BFrames::Referenced => vec![json!({ "code": "b-frames", "message": B_FRAMES_ADVICE })],
+        BFrames::Referenced => vec![Warning { code: "b-frames".to_owned(), message: B_FRAMES_ADVICE.to_owned() }],
         BFrames::None | BFrames::Discardable => Vec::new(),
     }
 }

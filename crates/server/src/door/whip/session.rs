@@ -10,6 +10,7 @@ use std::{
 use live::stream::EndReason;
 use sfu::{Command, Event, LegId};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 
 use crate::{
     app::App,
@@ -108,8 +109,10 @@ impl Sessions {
         }
         sessions.insert(opened.id.clone(), Known { orders, tag: opened.tag.clone(), watches });
         drop(sessions);
+        session.known().set_leg(shard, leg);
+        let span = session.span();
         let task = Task { app: app.clone(), session, shard, leg, restart: None };
-        tokio::spawn(task.run(inbox, events, holds));
+        tokio::spawn(task.run(inbox, events, holds).instrument(span));
         Ok(opened)
     }
 
