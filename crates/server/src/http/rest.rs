@@ -1,6 +1,6 @@
 //! `/v1/server`, `/v1/streams` and what machines ask: what the pages and other people's programs want to know.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
@@ -17,6 +17,7 @@ use super::{
     schema::{Audio, Problem, Publisher, Server, Stream, StreamPage, Video, Warning},
 };
 use crate::{
+    admin::Admin,
     app::App,
     door::{VIEWERS, stream_key},
     hub::LiveStream,
@@ -37,14 +38,16 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
 /// everybody where the configuration says so.
 pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let here = parts.extensions.get::<Peer>().is_some_and(|peer| peer.0.ip().is_loopback());
-    if !here && !app.metrics_open {
-        let query = Query::default();
-        if let Err(refusal) = app.admin.admit(credentials(&parts, &query).bearer) {
-            return app.refuse_http(refusal);
-        }
+    let query = Query::default();
+    let shown = credentials(&parts, &query);
+    if let Err(refusal) = may_read_metrics(app.metrics_open, &app.admin, shown.peer.ip(), shown.bearer) {
+        return app.refuse_http(refusal);
     }
     fresh("text/plain; version=0.0.4; charset=utf-8", Body::from(metrics::write(&app)))
+}
+
+fn may_read_metrics(open: bool, admin: &Admin, peer: IpAddr, bearer: Option<&str>) -> Result<(), Refusal> {
+    if open || peer.is_loopback() { Ok(()) } else { admin.admit(bearer) }
 }
 
 /// What this server is and where its doors are.
@@ -233,5 +236,23 @@ fn warnings(b_frames: BFrames) -> Vec<Warning> {
     match b_frames {
         BFrames::Referenced => vec![Warning { code: "b-frames".to_owned(), message: B_FRAMES_ADVICE.to_owned() }],
         BFrames::None | BFrames::Discardable => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_for_the_machine_itself_for_operators_and_for_whom_the_configuration_says() {
+        let token = "a token of an operator";
+        let admin = Admin::new(&[token.to_owned()]);
+        let may = |open, peer: &str, bearer| may_read_metrics(open, &admin, peer.parse().unwrap(), bearer);
+        assert!(may(false, "127.0.0.1", None).is_ok() && may(false, "::1", None).is_ok());
+        assert!(may(false, "203.0.113.9", Some(token)).is_ok() && may(true, "203.0.113.9", None).is_ok());
+        assert_eq!(may(false, "203.0.113.9", None).unwrap_err().status(), 401);
+        assert_eq!(may(false, "203.0.113.9", Some("another")).unwrap_err().status(), 401);
+        let none = may_read_metrics(false, &Admin::new(&[]), "203.0.113.9".parse().unwrap(), Some(""));
+        assert_eq!(none.unwrap_err().status(), 403);
     }
 }

@@ -58,5 +58,5 @@ fn a_damaged_message_is_passed_over() {
     publisher.send(&video(33, Bytes::from_static(&[0x27])));
     publisher.send(&video(33, Bytes::from_static(&[0x17, 0, 0, 0, 0, 9, 9, 9])));
     crate::rig::relay(&mut publisher, &mut viewer, &clip.frames[1]);
-    assert_eq!(server.metric("stentor_messages_dropped_total{kind=\"damaged\"}"), 3);
+    assert_eq!(server.metric("stentor_messages_dropped_total{reason=\"damaged\"}"), 3);
 }

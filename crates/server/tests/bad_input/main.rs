@@ -16,6 +16,7 @@ mod codecs;
 mod commands;
 mod drain;
 mod publishers;
+mod rest;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod slow_viewer;

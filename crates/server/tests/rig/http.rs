@@ -240,6 +240,12 @@ impl FlvViewer {
         Self::of(Self::ask(server, name))
     }
 
+    /// Watches a path of HTTP-FLV, with its query.
+    #[allow(dead_code, reason = "not every test binary signs URLs")]
+    pub fn open_with(server: &Server, path: &str) -> Self {
+        Self::of(Asked::new(server.http, "GET", path, &[], b""))
+    }
+
     /// Reads the answer to what was asked.
     pub fn of(asked: Asked) -> Self {
         let (answer, body) = asked.head();
