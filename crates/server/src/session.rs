@@ -177,12 +177,13 @@ impl Known {
     fn span(&self) -> Span {
         let session: String = self.id.chars().take(PREFIX_CHARS).collect();
         let (door, stream, peer, user) = (self.door.name(), &self.key, self.peer, self.user.as_deref());
+        let (application, bytes) = (self.key.application, field::Empty);
         match self.action {
             Action::Publish => {
-                tracing::info_span!(parent: None, "publish", session, door, %stream, %peer, user, bytes = field::Empty)
+                tracing::info_span!(parent: None, "publish", session, door, application, %stream, %peer, user, bytes)
             }
             Action::Play => {
-                tracing::info_span!(parent: None, "play", session, door, %stream, %peer, user, bytes = field::Empty)
+                tracing::info_span!(parent: None, "play", session, door, application, %stream, %peer, user, bytes)
             }
         }
     }

@@ -134,7 +134,9 @@ impl HttpClient for Hyper {
             let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(parts, body))
         };
-        let response = self.runtime.spawn(tokio::time::timeout(EXPORT_TIMEOUT, answered)).await???;
+        // The timer, too, is made where there is a runtime.
+        let in_time = async move { tokio::time::timeout(EXPORT_TIMEOUT, answered).await };
+        let response = self.runtime.spawn(in_time).await???;
         if !response.status().is_success() {
             return Err(format!("the collector answered {}", response.status()).into());
         }

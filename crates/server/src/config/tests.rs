@@ -232,11 +232,7 @@ fn the_sample_says_the_defaults() {
 #[test]
 fn the_sample_as_it_is_holds_no_key_that_works() {
     let entries = source::from_file("sample", &uncommented(&sample())).unwrap();
-    let mut config = Config::from_entries(&entries).unwrap();
-    let error = config.check().unwrap_err().to_string();
-    assert!(error.starts_with("one of server.admin_tokens holds a space"), "{error}");
-    config.server.admin_tokens.clear();
-    let error = config.check().unwrap_err().to_string();
+    let error = Config::from_entries(&entries).unwrap().check().unwrap_err().to_string();
     assert!(error.starts_with("a key of application 1400000000 holds a space"), "{error}");
 }
 

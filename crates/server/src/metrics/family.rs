@@ -204,8 +204,8 @@ pub const MEDIA: &[(&str, Family)] = &[
     ("bytes_in", media("stentor_media_received_bytes_total", "Bytes of datagrams received.")),
     ("datagrams_out", media("stentor_media_sent_datagrams_total", "Datagrams sent.")),
     ("bytes_out", media("stentor_media_sent_bytes_total", "Bytes of datagrams sent.")),
-    ("packets_in", media("stentor_media_packets_received_total", "Media packets that came into tracks.")),
-    ("packets_forwarded", media("stentor_media_packets_forwarded_total", "Media packets forwarded to viewers.")),
+    ("packets_in", media("stentor_media_received_packets_total", "Media packets that came into tracks.")),
+    ("packets_forwarded", media("stentor_media_forwarded_packets_total", "Media packets forwarded to viewers.")),
     ("key_frames_requested", media("stentor_media_key_frames_requested_total", "Key frames asked of publishers.")),
     (
         "starts_from_ring",

@@ -13,7 +13,7 @@ fn sources(folder: &Path, out: &mut Vec<String>) {
     }
 }
 
-/// The names in `counters.add("name", ..)`, and both where one of two is chosen.
+/// The names that code counts under, and both where one of two is chosen.
 fn called() -> BTreeSet<String> {
     let mut texts = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut texts);

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use wire::sign;
 
+use crate::rest::send_all;
 use crate::rig::{Clip, FlvViewer, RtmpPublisher, Server, Viewer as _, until};
 
 const APP: u32 = 1_400_000_000;
@@ -32,7 +33,7 @@ fn everything_secret(server: &Server) -> Vec<String> {
     let wrong = sign::mint(APP, "some other key of a stranger", "ann", 1_000, 60);
     let query = format!("sdkappid={APP}&userid=ann&usersig={token}");
     let mut publisher = RtmpPublisher::connect(server, &format!("live/show?{query}"));
-    publisher.begin(&Clip::demo());
+    send_all(&mut publisher);
     let _ = RtmpPublisher::refused(server, &format!("live/other?sdkappid={APP}&userid=ann&usersig={wrong}"));
     let mut viewer = FlvViewer::open_with(server, &format!("/live/show.flv?{query}"));
     assert!(viewer.frame().is_some());
@@ -46,8 +47,10 @@ fn everything_secret(server: &Server) -> Vec<String> {
     let mut secrets: Vec<String> =
         server.sessions("").iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(secrets.len(), 4);
+    // The oldest is the publisher, and its viewers end with it.
     for id in &secrets {
-        assert_eq!(server.operator("DELETE", &format!("/v1/sessions/{id}")).status, 204);
+        let status = server.operator("DELETE", &format!("/v1/sessions/{id}")).status;
+        assert!(status == 204 || (status == 404 && *id != secrets[0]), "{status}");
     }
     publisher.told();
     server.http("GET", "/v1/sessions", &[("Authorization", "Bearer a guess of a stranger")], b"").problem(401);

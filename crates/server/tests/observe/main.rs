@@ -13,6 +13,6 @@ mod logs;
 mod metrics;
 mod rest;
 #[path = "../rig/mod.rs"]
-#[allow(dead_code, reason = "other tests use the rest of it")]
+#[allow(dead_code, unused_imports, reason = "other tests use the rest of it")]
 mod rig;
 mod traces;

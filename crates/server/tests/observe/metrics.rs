@@ -54,7 +54,7 @@ fn what_happens_is_counted_under_names_that_stay() {
         ("process_open_fds", &[]),
         ("process_threads", &[]),
     ] {
-        assert!(value(&now, name, labels) > 5.0, "{name} {labels:?}");
+        assert!(value(&now, name, labels) > 0.0, "{name} {labels:?}");
     }
     publisher.leave();
     assert_eq!(viewer.rest(), 0);

@@ -1,7 +1,7 @@
 //! Traces: spans of sessions come to a collector, and a collector that fails disturbs nobody.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufReader, Write as _},
     net::{SocketAddr, TcpListener},
     sync::mpsc::{Receiver, channel},
     thread,
