@@ -216,8 +216,8 @@ pub(super) fn describe(stream: &LiveStream) -> Stream {
         publisher: Publisher { protocol: stream.door.name().to_owned(), since: stream.since.to_string() },
         video: video_codec.map(|codec| Video {
             codec,
-            width: picture.map(|size| size.0.into()),
-            height: picture.map(|size| size.1.into()),
+            width: picture.map(|size| size.0),
+            height: picture.map(|size| size.1),
             frame_rate: (stats.frame_rate * 10.0).round() / 10.0,
             b_frames: b_frames.to_owned(),
         }),
