@@ -166,5 +166,6 @@ fn pages_hold_everything_once() {
         }
         assert_eq!(found, names, "{path}");
     }
-    publishers.into_iter().for_each(RtmpPublisher::leave);
+    assert_eq!(publishers.len(), names.len());
+    drop(publishers);
 }
