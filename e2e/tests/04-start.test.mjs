@@ -61,7 +61,7 @@ test('the picture is there before the next key frame, and soon it is the live on
     }
     // Key frames are ten seconds apart, so waiting for one would show in the slowest of four.
     assert.ok(Math.min(...seen.map(({ firstMs }) => firstMs)) < 3_000);
-    assert.ok((await metric('stentor_media_starts_from_ring')) >= 1, 'the cached key frame was used');
+    assert.ok((await metric('stentor_media_starts_from_ring_total')) >= 1, 'the cached key frame was used');
   } finally {
     await stop();
   }

@@ -1,10 +1,15 @@
 //! What every door needs: the hub, the gate, the media threads, the audio pool, the counters.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::response::{IntoResponse as _, Response};
 
 use crate::{
+    admin::Admin,
     audio,
     auth::Gate,
     counters::Counters,
@@ -49,6 +54,10 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Who may.
     pub gate: Gate,
+    /// Who may look at everybody's sessions and end them.
+    pub admin: Admin,
+    /// Whether everybody may read `/metrics`.
+    pub metrics_open: bool,
     /// The media threads.
     pub media: Arc<Media>,
     /// AAC <-> Opus.
@@ -75,6 +84,8 @@ pub struct App {
     pub addresses: Addresses,
     /// `dev` or `serve`.
     pub mode: &'static str,
+    /// When it began to serve.
+    pub begun: Instant,
 }
 
 impl App {

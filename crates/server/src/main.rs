@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(unreachable_pub, reason = "a binary exports nothing")]
 
+mod admin;
 mod admission;
 mod app;
 mod audio;
@@ -17,12 +18,15 @@ mod door;
 mod health;
 mod http;
 mod hub;
+mod logs;
 mod media;
+mod metrics;
 mod query;
 mod refusal;
 mod session;
 mod shard;
 mod signing;
+mod traces;
 mod webhooks;
 
 use std::process::ExitCode;

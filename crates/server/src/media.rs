@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt::Write as _,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::SocketAddr,
     sync::{
@@ -13,7 +12,7 @@ use std::{
 
 use ::media::RtpPacket;
 use live::name::StreamKey;
-use sfu::{Command, Event, LegId, ShardStats, TrackId};
+use sfu::{Command, Event, LegId, LegStats, ShardStats, TrackId};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -121,22 +120,18 @@ impl Media {
         let _ = self.send(shard, command);
     }
 
-    /// Bytes that a leg had received when its shard last counted: once a second.
-    pub fn bytes_in(&self, shard: usize, leg: LegId) -> u64 {
+    /// What each media thread counted when it said so last, at most a second ago; by the thread's number.
+    pub fn stats(&self) -> Vec<(String, ShardStats)> {
         let stats = lock(&self.routes.stats);
-        let own = stats.get(&shard).and_then(|stats| stats.per_leg.iter().find(|counted| counted.leg == leg));
-        own.map_or(0, |counted| counted.bytes_in)
+        let mut all: Vec<_> = stats.iter().map(|(shard, stats)| (shard.to_string(), stats.clone())).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
     }
 
-    /// What the media threads counted, in the text format of Prometheus.
-    pub fn metrics(&self) -> String {
-        let mut out = String::new();
-        for (shard, stats) in lock(&self.routes.stats).iter() {
-            for (name, value) in stats.series() {
-                let _ = writeln!(out, "stentor_media_{name}{{shard=\"{shard}\"}} {value}");
-            }
-        }
-        out
+    /// What one leg moved, as its media thread said last.
+    pub fn leg_stats(&self, shard: usize, leg: LegId) -> Option<LegStats> {
+        let stats = lock(&self.routes.stats);
+        stats.get(&shard)?.per_leg.iter().find(|stats| stats.leg == leg).copied()
     }
 }
 

@@ -68,6 +68,19 @@ pub enum Refusal {
         /// To publish or to play.
         action: &'static str,
     },
+    /// The path is for operators, and no admin token came.
+    #[error(
+        "this is for operators: show an admin token as `Authorization: Bearer <token>`; `stentor dev` prints one, and [server] admin_tokens sets it"
+    )]
+    AdminTokenMissing,
+    /// What was shown is no admin token.
+    #[error("that is none of this server's admin tokens; a UserSig is none either")]
+    AdminTokenRefused,
+    /// The server has no admin tokens.
+    #[error(
+        "this is for operators, and this server has no admin token: set [server] admin_tokens = [\"...\"] (make one by: openssl rand -hex 32) and start it again"
+    )]
+    AdminTokenUnset,
     /// No session of that number.
     #[error("there is no such session; it has ended, or never was")]
     SessionUnknown,
@@ -91,8 +104,9 @@ impl Refusal {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::TokenMissing | Self::Token(_) => 401,
+            Self::TokenMissing | Self::Token(_) | Self::AdminTokenMissing | Self::AdminTokenRefused => 401,
             Self::ApplicationUnknown(_) | Self::UrlSignature(_) | Self::UrlKey(_) | Self::Vetoed { .. } => 403,
+            Self::AdminTokenUnset => 403,
             Self::Name(_) | Self::Malformed(_) => 400,
             Self::NotFound(_) | Self::StreamUnknown(_) | Self::TrackUnknown(_) | Self::SessionUnknown => 404,
             Self::StreamBusy(_) => 409,
@@ -132,6 +146,9 @@ impl Refusal {
             Self::MediaType { .. } => "media-type",
             Self::Vetoed { .. } => "vetoed",
             Self::WebhookSilent { .. } => "webhook-silent",
+            Self::AdminTokenMissing => "admin-token-missing",
+            Self::AdminTokenRefused => "admin-token-refused",
+            Self::AdminTokenUnset => "admin-token-unset",
             Self::SessionUnknown => "session-unknown",
             Self::SessionChanged => "session-changed",
             Self::Draining => "draining",

@@ -4,14 +4,16 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use ::media::WallTime;
 use live::name::StreamKey;
+use sfu::LegId;
 use tokio::sync::watch;
+use tracing::{Span, field};
 
 use crate::{
     clock::wall_now,
@@ -22,6 +24,8 @@ use crate::{
 
 /// Sessions at most, over all doors.
 const SESSIONS_MAX: usize = 65_536;
+/// Characters of a session's number in logs and traces: enough to find it, too few to change it.
+const PREFIX_CHARS: usize = 8;
 
 /// What somebody wants with a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Publish, Self::Play];
+
     /// The name in `/v1/sessions`, in webhooks and in sentences.
     pub fn name(self) -> &'static str {
         match self {
@@ -44,7 +51,11 @@ impl Action {
 
 /// The sessions of a server.
 #[derive(Debug, Default)]
-pub struct Registry(Mutex<HashMap<String, Arc<Known>>>);
+pub struct Registry {
+    sessions: Mutex<HashMap<String, Arc<Known>>>,
+    /// Media bytes of all sessions that ever were, by door and action.
+    bytes: [[AtomicU64; Action::ALL.len()]; Door::ALL.len()],
+}
 
 /// What is known of a session.
 #[derive(Debug)]
@@ -70,6 +81,8 @@ pub struct Known {
     pub since: WallTime,
     /// Media bytes since then: received of a publisher, sent to a viewer. WebRTC does not count here.
     bytes: AtomicU64,
+    /// The shard and the leg, once there is one.
+    leg: OnceLock<(usize, LegId)>,
     stop: watch::Sender<bool>,
 }
 
@@ -97,8 +110,9 @@ impl Registry {
     /// Where there are as many as there may be.
     pub fn open(self: &Arc<Self>, opening: Opening) -> Result<Session, Refusal> {
         let Opening { action, door, key, user, peer, origin } = opening;
+        let id = format!("{:032x}", rand::random::<u128>());
         let known = Arc::new(Known {
-            id: format!("{:032x}", rand::random::<u128>()),
+            id,
             action,
             door,
             key,
@@ -108,6 +122,7 @@ impl Registry {
             begun: AtomicBool::new(false),
             since: wall_now(),
             bytes: AtomicU64::new(0),
+            leg: OnceLock::new(),
             stop: watch::Sender::new(false),
         });
         let mut sessions = self.lock();
@@ -115,7 +130,9 @@ impl Registry {
             return Err(Refusal::Full { what: "sessions", limit: SESSIONS_MAX });
         }
         sessions.insert(known.id.clone(), known.clone());
-        Ok(Session { registry: self.clone(), known, withdrawal: None })
+        drop(sessions);
+        let span = known.span();
+        Ok(Session { registry: self.clone(), known, withdrawal: None, span })
     }
 
     /// All sessions, the oldest first.
@@ -130,8 +147,17 @@ impl Registry {
         self.lock().get(id).cloned()
     }
 
+    /// Media bytes of all sessions at a door that ever were. WebRTC does not count here.
+    pub fn bytes(&self, door: Door, action: Action) -> u64 {
+        self.total(door, action).map_or(0, |bytes| bytes.load(Ordering::Relaxed))
+    }
+
+    fn total(&self, door: Door, action: Action) -> Option<&AtomicU64> {
+        self.bytes.get(door as usize)?.get(action as usize)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Known>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,6 +186,30 @@ impl Known {
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
+
+    /// Says by which leg the session's media goes.
+    pub fn set_leg(&self, shard: usize, leg: LegId) {
+        let _ = self.leg.set((shard, leg));
+    }
+
+    /// The shard and the leg by which the session's media goes, where it goes by WebRTC.
+    pub fn leg(&self) -> Option<(usize, LegId)> {
+        self.leg.get().copied()
+    }
+
+    fn span(&self) -> Span {
+        let session: String = self.id.chars().take(PREFIX_CHARS).collect();
+        let (door, stream, peer, user) = (self.door.name(), &self.key, self.peer, self.user.as_deref());
+        let (application, bytes) = (self.key.application, field::Empty);
+        match self.action {
+            Action::Publish => {
+                tracing::info_span!(parent: None, "publish", session, door, application, %stream, %peer, user, bytes)
+            }
+            Action::Play => {
+                tracing::info_span!(parent: None, "play", session, door, application, %stream, %peer, user, bytes)
+            }
+        }
+    }
 }
 
 /// A session's own end of itself. Dropping it ends the session.
@@ -168,6 +218,7 @@ pub struct Session {
     registry: Arc<Registry>,
     known: Arc<Known>,
     withdrawal: Option<Withdrawal>,
+    span: Span,
 }
 
 impl Session {
@@ -181,9 +232,17 @@ impl Session {
         &self.known
     }
 
+    /// What logs and traces name the session by, for as long as it lasts.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
     /// Adds media bytes.
     pub fn count(&self, bytes: usize) {
         self.known.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(total) = self.registry.total(self.known.door, self.known.action) {
+            total.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
     }
 
     /// Returns when an operator ended the session.
@@ -196,6 +255,9 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.registry.lock().remove(&self.known.id);
+        if self.known.leg().is_none() {
+            self.span.record("bytes", self.known.bytes());
+        }
     }
 }
 
@@ -223,6 +285,8 @@ mod tests {
         assert_eq!(registry.find(&session.known().id).unwrap().bytes(), 7);
         drop(session);
         assert!(registry.list().is_empty());
+        assert_eq!(registry.bytes(Door::Flv, Action::Play), 7, "what was sent stays counted");
+        assert_eq!(registry.bytes(Door::Flv, Action::Publish) + registry.bytes(Door::Rtmp, Action::Play), 0);
     }
 
     #[tokio::test]

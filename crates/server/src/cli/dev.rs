@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,12 +16,14 @@ use super::{
     tls,
 };
 use crate::{
+    admin::Admin,
     app::Viewing,
     auth::{Application, Gate},
     clock::unix_now_s,
+    config::ADMIN_TOKEN_BYTES_MIN,
     demo,
     door::{rtmp, stream_key},
-    hub, shard,
+    hub, logs, shard,
     signing::Signing,
 };
 
@@ -30,15 +33,16 @@ const SDK_APP_ID: u32 = 1_400_000_001;
 const TOKEN_TTL_S: u64 = 86_400;
 
 pub(super) fn run(args: DevArgs) -> Result<(), Failure> {
-    run::log_to_stderr(if args.json { "warn" } else { "info" });
+    logs::start(if args.json { "warn" } else { "info" }, args.log_format, None);
     run::runtime()?.block_on(serve(args))
 }
 
 async fn serve(args: DevArgs) -> Result<(), Failure> {
     let key =
         args.key.clone().unwrap_or_else(|| format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>()));
+    let token = admin_token(args.admin_token.clone())?;
     let lan = if args.lan { Some(local_address()?) } else { None };
-    let running = run::start(plan(&args, &key, lan)?).await?;
+    let running = run::start(plan(&args, (&key, &token), lan)?).await?;
     if !args.no_demo {
         let app = running.app.clone();
         let demo_key = stream_key(SDK_APP_ID, "live", "demo").map_err(|refusal| anyhow::anyhow!(refusal))?;
@@ -50,14 +54,24 @@ async fn serve(args: DevArgs) -> Result<(), Failure> {
     }
     let urls = Urls::new(&running, lan);
     if args.json {
-        println!("{}", urls.json(&key));
+        println!("{}", urls.json(&key, &token));
     } else {
-        println!("{}", urls.table(&key, lan.is_some()));
+        println!("{}", urls.table((&key, &token), lan.is_some()));
     }
     running.until_signalled().await
 }
 
-fn plan(args: &DevArgs, key: &str, lan: Option<IpAddr>) -> Result<Plan, Failure> {
+fn admin_token(chosen: Option<String>) -> Result<String, Failure> {
+    let token = chosen.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+    if token.len() < ADMIN_TOKEN_BYTES_MIN || token.contains(char::is_whitespace) {
+        return Err(Failure::Usage(format!(
+            "--admin-token holds a space or is shorter than {ADMIN_TOKEN_BYTES_MIN} characters; leave it out, or make one by: openssl rand -hex 32"
+        )));
+    }
+    Ok(token)
+}
+
+fn plan(args: &DevArgs, (key, token): (&str, &str), lan: Option<IpAddr>) -> Result<Plan, Failure> {
     let everywhere = |address: SocketAddr| {
         if lan.is_some() { SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()) } else { address }
     };
@@ -83,6 +97,9 @@ fn plan(args: &DevArgs, key: &str, lan: Option<IpAddr>) -> Result<Plan, Failure>
             connect_timeout: Duration::from_secs(15),
         },
         gate: Gate::new(vec![application], true),
+        admin: Admin::new(&[token.to_owned()]),
+        metrics_open: false,
+        counters: Arc::default(),
         hub: hub::Settings {
             cache: run::cache(),
             takeover: false,
@@ -144,7 +161,7 @@ impl Urls {
         }
     }
 
-    fn json(&self, key: &str) -> String {
+    fn json(&self, key: &str, token: &str) -> String {
         let (http, rtmp) = (&self.http, &self.rtmp);
         json!({
             "http": http,
@@ -154,6 +171,7 @@ impl Urls {
             "https": self.lan,
             "sdkAppId": SDK_APP_ID,
             "secretKey": key,
+            "adminToken": token,
             "demo": {
                 "page": format!("{http}/"),
                 "whep": format!("{http}/whep/live/demo"),
@@ -165,7 +183,7 @@ impl Urls {
         .to_string()
     }
 
-    fn table(&self, key: &str, lan: bool) -> String {
+    fn table(&self, (key, token): (&str, &str), lan: bool) -> String {
         let (http, rtmp) = (&self.http, &self.rtmp);
         let mut out = format!(
             "\n  Stentor is ready. Open  {http}/\n\n\
@@ -181,7 +199,9 @@ impl Urls {
              \x20   WHIP    {http}/whip/live/show   (OBS: service WHIP; browsers: the page above)\n\
              \x20   Two people on the mic: {http}/demo/co-anchor\n\n\
              \x20 Application {SDK_APP_ID}, secret key {key}\n\
-             \x20   From this machine no token is needed. For others:  stentor token --app {SDK_APP_ID} --key {key} --user ann\n"
+             \x20   From this machine no token is needed. For others:  stentor token --app {SDK_APP_ID} --key {key} --user ann\n\n\
+             \x20 Sessions: list, inspect, end\n\
+             \x20   curl -H 'Authorization: Bearer {token}' {http}/v1/sessions\n"
         );
         if let (true, Some(https), Some(rtmp)) = (lan, &self.lan, &self.lan_rtmp) {
             let token = sign::mint(SDK_APP_ID, key, "lan", unix_now_s(), TOKEN_TTL_S);

@@ -17,6 +17,8 @@ use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
 use wire::sign::url::Scheme;
 
+use crate::config::LogFormat;
+
 /// Self-hosted real-time communication and low-latency live streaming.
 #[derive(Debug, Parser)]
 #[command(name = "stentor", version, arg_required_else_help = true)]
@@ -63,6 +65,12 @@ pub struct DevArgs {
     /// Where HTTPS listens with --lan
     #[arg(long, default_value = "0.0.0.0:8443", hide = true)]
     pub https: SocketAddr,
+    /// How the log is written
+    #[arg(long, env = "STENTOR_SERVER__LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// The token of the admin API, instead of a new one at each start; at least 16 characters
+    #[arg(long, env = "STENTOR_DEV_ADMIN_TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
     /// Print one JSON object on one line when ready, and nothing else
     #[arg(long)]
     pub json: bool,
@@ -86,6 +94,9 @@ pub struct ServeArgs {
     /// Print the commented sample configuration and end
     #[arg(long)]
     pub print_config: bool,
+    /// How the log is written, instead of what the file says
+    #[arg(long)]
+    pub log_format: Option<LogFormat>,
     /// Where HTTP listens, instead of what the file says
     #[arg(long)]
     pub http: Option<SocketAddr>,

@@ -10,6 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Failure;
 use crate::{
+    admin::Admin,
     app::{Addresses, App, Viewing},
     audio,
     auth::Gate,
@@ -37,6 +38,9 @@ pub(super) struct Plan {
     pub(super) rtmp_idle_timeout: Duration,
     pub(super) media: shard::Config,
     pub(super) gate: Gate,
+    pub(super) admin: Admin,
+    pub(super) metrics_open: bool,
+    pub(super) counters: Arc<Counters>,
     pub(super) hub: hub::Settings,
     pub(super) hls: live::hls::Config,
     pub(super) hls_idle_timeout: Duration,
@@ -72,7 +76,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Binds and opens every door.
 pub(super) async fn start(plan: Plan) -> Result<Running, Failure> {
-    let counters = Arc::new(Counters::default());
+    let counters = plan.counters.clone();
     let http_listener = bind(plan.http, "HTTP", "--http or [http] listen").await?;
     let rtmp_listener = bind(plan.rtmp, "RTMP", "--rtmp or [rtmp] listen").await?;
     let https = match plan.https {
@@ -102,6 +106,8 @@ pub(super) async fn start(plan: Plan) -> Result<Running, Failure> {
     let app = Arc::new(App {
         hub: Hub::new(plan.hub, counters.clone(), webhooks.notices()),
         gate: plan.gate,
+        admin: plan.admin,
+        metrics_open: plan.metrics_open,
         media,
         audio,
         sessions: Arc::default(),
@@ -115,6 +121,7 @@ pub(super) async fn start(plan: Plan) -> Result<Running, Failure> {
         ice_servers: plan.ice_servers,
         addresses,
         mode: plan.mode,
+        begun: std::time::Instant::now(),
     });
     let (stop, stopped) = watch::channel(false);
     let router = http::router(app.clone());
@@ -187,14 +194,6 @@ fn taken(address: SocketAddr, door: &str, setting: &str, error: &std::io::Error)
         }
         _ => format!("{door} cannot listen on {address}: {error}; choose another with {setting}"),
     })
-}
-
-/// Logs to standard error. `RUST_LOG` overrides the level.
-pub(super) fn log_to_stderr(level: &str) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
 }
 
 /// The bounds of each stream's cache unless a configuration says otherwise.

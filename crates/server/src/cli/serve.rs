@@ -1,6 +1,6 @@
 //! `stentor serve`: a server for users, from a configuration file.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use super::{
     Failure, ServeArgs,
@@ -8,12 +8,14 @@ use super::{
     tls,
 };
 use crate::{
+    admin::Admin,
     app::Viewing,
     auth::{Application, Gate},
     config::Config,
     door::rtmp,
-    hub, shard,
+    hub, logs, shard,
     signing::Signing,
+    traces,
     webhooks::Hook,
 };
 
@@ -22,15 +24,27 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
         print!("{}", Config::sample());
         return Ok(());
     }
-    let config = load(args.config.as_deref(), args.http, args.rtmp, args.media)?;
-    run::log_to_stderr(&config.server.log);
+    let mut config = load(args.config.as_deref(), args.http, args.rtmp, args.media)?;
+    if let Some(format) = args.log_format {
+        config.server.log_format = format;
+    }
     let plan = plan(&config)?;
-    run::runtime()?.block_on(async {
+    let runtime = run::runtime()?;
+    let server = &config.server;
+    let exporter = server.otlp_endpoint.as_deref();
+    let exporter = exporter.map(|endpoint| traces::start(endpoint, &plan.counters, runtime.handle())).transpose()?;
+    logs::start(&server.log, server.log_format, exporter.as_ref());
+    let ended = runtime.block_on(async {
         let running = run::start(plan).await?;
         let addresses = &running.app.addresses;
         tracing::info!(http = %addresses.http, rtmp = %addresses.rtmp, media = %addresses.media, "serving");
         running.until_signalled().await
-    })
+    });
+    // While the runtime still runs, since spans are sent by it.
+    if let Some(exporter) = exporter {
+        exporter.finish();
+    }
+    ended
 }
 
 /// The configuration of a file, with the environment and these flags over it.
@@ -89,6 +103,9 @@ fn plan(config: &Config) -> Result<Plan, Failure> {
             shards: config.media.shards as usize,
             connect_timeout: config.media.connect_timeout,
         },
+        admin: Admin::new(&config.server.admin_tokens),
+        metrics_open: config.http.metrics_open,
+        counters: Arc::default(),
         gate: Gate::new(config.applications.iter().map(application).collect(), false),
         hub: hub::Settings {
             cache,

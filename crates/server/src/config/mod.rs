@@ -18,6 +18,7 @@ mod value;
 pub use hooks::{Dialect, EventKind, OnFailure, Question};
 pub use reference::sample;
 pub use tree::{App, Application, Hls, Http, Live, Media, Rtmp, Server, Webhook};
+pub use value::LogFormat;
 
 use self::error::ConfigError;
 use self::section::{Fault, Section};
@@ -33,6 +34,10 @@ pub const APPS_MAX: usize = 1_000;
 pub const KEYS_MAX: usize = 2;
 /// A shorter key is refused, in bytes: a key of the original has 64 characters.
 pub const KEY_BYTES_MIN: usize = 16;
+/// A shorter admin token is refused, in bytes.
+pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;
+/// Each request is compared with every admin token, so there are not many.
+const ADMIN_TOKENS_MAX: usize = 32;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -156,6 +161,24 @@ impl Config {
         {
             return wrong(format!("media.ice_servers has {other}; expected URLs such as stun:stun.example.com:3478"));
         }
+        // The sample's placeholder holds spaces, so it cannot be taken for a secret.
+        let weak = |token: &String| token.len() < ADMIN_TOKEN_BYTES_MIN || token.contains(char::is_whitespace);
+        if self.server.admin_tokens.iter().any(weak) {
+            return wrong(format!(
+                "one of server.admin_tokens holds a space or is shorter than {ADMIN_TOKEN_BYTES_MIN} characters; make one by: openssl rand -hex 32"
+            ));
+        }
+        if self.server.admin_tokens.len() > ADMIN_TOKENS_MAX {
+            let count = self.server.admin_tokens.len();
+            return wrong(format!("server.admin_tokens has {count} tokens; expected at most {ADMIN_TOKENS_MAX}"));
+        }
+        if let Some(endpoint) = &self.server.otlp_endpoint
+            && !is_plain_http(endpoint)
+        {
+            return wrong(format!(
+                "server.otlp_endpoint is '{endpoint}'; expected http://host:port of a collector, without a query; where traces go further by HTTPS, let a collector on this machine send them"
+            ));
+        }
         if self.hls.segments < tree::HLS_SEGMENTS_MIN {
             return wrong(format!("hls.segments is {}; expected at least 3, or players stall", self.hls.segments));
         }
@@ -204,6 +227,13 @@ fn member<'a, T: Section>(
 
 fn not_repeated(section: &'static str, place: &Place) -> ConfigError {
     ConfigError::NotRepeated { place: place.clone(), section }
+}
+
+/// Whether this is `http://` with a host, and nothing that cannot be gone on with by a path.
+fn is_plain_http(url: &str) -> bool {
+    url.parse::<axum::http::Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none()
+    })
 }
 
 impl Application {

@@ -216,6 +216,26 @@ fn keys_of_signed_urls_are_checked() {
 }
 
 #[test]
+fn what_observers_need_is_checked() {
+    assert!(refusal("[server]\nadmin_tokens = [\"short\"]").contains("shorter than 16"));
+    assert!(refusal("[server]\nadmin_tokens = [\"a token with spaces in it\"]").contains("holds a space"));
+    let many = format!("[server]\nadmin_tokens = [{}]", "\"0123456789abcdef\", ".repeat(33));
+    assert!(refusal(&many).starts_with("server.admin_tokens has 33 tokens"));
+    assert_eq!(
+        refusal("[server]\nlog_format = \"xml\""),
+        "s.toml:2: server.log_format is 'xml'; expected \"text\" or \"json\""
+    );
+    for wrong in ["https://a.example:4318", "127.0.0.1:4318", "http://", "http:///x", "http://a/?b=c", "nonsense"] {
+        assert!(
+            refusal(&format!("[server]\notlp_endpoint = \"{wrong}\"")).contains("expected http://host:port"),
+            "{wrong}"
+        );
+    }
+    let config = load("[server]\notlp_endpoint = \"http://a.example/otlp\"\nlog_format = \"json\"", &[], &[]).unwrap();
+    assert_eq!(config.server.log_format, LogFormat::Json);
+}
+
+#[test]
 fn units_stand_in_the_value() {
     let time =
         |text: &str| load(&format!("[live]\nwait_for_stream = \"{text}\""), &[], &[]).map(|c| c.live.wait_for_stream);

@@ -2,7 +2,7 @@
 
 use super::hooks::{Dialect, EventKind, OnFailure, Question};
 use super::section::settings;
-use super::value::Size;
+use super::value::{LogFormat, Size};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,8 +30,15 @@ settings! {
         /// The folder for what has to outlast the process: notices of webhooks that are not delivered yet. It has to exist.
         /// Unset: they are kept in memory, and lost when the process ends.
         data: Option<PathBuf> = None, example "/var/lib/stentor";
-        /// What is logged: error, warn, info, debug or trace, for all or per part ("info,rtmp=debug").
+        /// What is logged: error, warn, info, debug or trace, for all or per part ("info,stentor::door::rtmp=debug").
         log: String = "info".to_owned();
+        /// How it is logged: "text" for people, "json" for programs, one object a line.
+        log_format: LogFormat = LogFormat::Text;
+        /// Where traces are sent: the HTTP address of an OpenTelemetry collector, without /v1/traces. Unset: nowhere.
+        otlp_endpoint: Option<String> = None, example "http://127.0.0.1:4318";
+        /// Who shows one of these as `Authorization: Bearer` may list, inspect and end sessions and end streams. Unset:
+        /// nobody. Make one by: openssl rand -hex 32
+        admin_tokens: Vec<String> = Vec::new(), example "replace me by the output of: openssl rand -hex 32";
     }
 
     /// Pages, REST, WHIP, WHEP, HTTP-FLV, HLS.
@@ -42,6 +49,8 @@ settings! {
         tls_certificate: Option<PathBuf> = None, example "/etc/stentor/fullchain.pem";
         /// The certificate's private key in PEM.
         tls_key: Option<PathBuf> = None, example "/etc/stentor/privkey.pem";
+        /// Whether everybody may read /metrics. Otherwise the machine itself may, and who shows an admin token.
+        metrics_open: bool = false;
     }
 
     /// RTMP.

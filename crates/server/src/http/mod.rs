@@ -1,9 +1,14 @@
 //! HTTP: which path belongs to which door. The doors themselves are in `crate::door`.
 
+mod health;
 mod listener;
+mod openapi;
+mod page;
 mod pages;
 mod problem;
 mod rest;
+mod schema;
+mod sessions;
 mod streams;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -49,9 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(rest::ready))
         .route("/metrics", get(rest::metrics))
-        .route("/v1/server", get(rest::server))
-        .route("/v1/streams", get(streams::list))
-        .route("/v1/streams/{app}/{stream}", get(streams::one))
+        .merge(openapi::router())
         .route("/whip/{app}/{stream}", post(whip::publish))
         .route("/whep/{app}/{stream}", post(whip::play))
         .route("/whip/{app}/{stream}/{session}", axum::routing::patch(whip::patch).delete(whip::delete))

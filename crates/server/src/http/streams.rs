@@ -1,216 +1,182 @@
-//! `/v1/streams`: the live streams, and one of them with its health.
+//! `/v1/streams`: the live streams, and one of them with the health of its publisher.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use axum::{
-    body::Body,
     extract::{Path, Request, State},
-    http::StatusCode,
+    http::{StatusCode, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use live::{
     health::{self, B_FRAMES_ADVICE, Fault, Severity, Spell},
-    stream::BFrames,
+    stream::{BFrames, EndReason},
 };
 use media::{Codec, Config, Kind};
-use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{fresh, identify};
+use super::{
+    credentials,
+    health::{AudioMeasures, Health, LastMinute, Score, Told, VideoMeasures},
+    identify, page,
+    rest::{answer, named_application},
+    schema::{Audio, FurtherTrack, Problem, Publisher, Stream, StreamPage, Video, Warning},
+};
 use crate::{
     app::App,
     clock::wall_now,
     door::{VIEWERS, stream_key},
     hub::LiveStream,
+    query::Query,
+    refusal::Refusal,
 };
 
-/// The live streams of the caller's application, for whoever may play them.
+/// The live streams of the caller's application, for whoever may play them; with an admin token, those of all.
+#[utoipa::path(
+    get,
+    path = "/v1/streams",
+    tag = "streams",
+    params(
+        ("sdkappid" = Option<u32>, Query, description = "The application; the token's own where it is left out"),
+        ("usersig" = Option<String>, Query, description = "A UserSig, where no Authorization header is sent"),
+        ("limit" = Option<u32>, Query, description = "Streams of a page, 1 to 1000; 1000 where it is left out"),
+        ("cursor" = Option<String>, Query, description = "nextCursor of the page before"),
+    ),
+    responses(
+        (status = 200, body = StreamPage),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+    ),
+    security((), ("userSig" = []), ("adminToken" = []))
+)]
 pub async fn list(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let identity = match identify(&app, &parts) {
-        Ok(identity) => identity,
-        Err(refusal) => return app.refuse_http(refusal),
-    };
-    let own = app.hub.list().into_iter().filter(|stream| stream.key.application == identity.application);
-    answer(&Streams { streams: own.map(|stream| describe(&stream, false)).collect() })
-}
-
-/// One live stream of the caller's application, with its health.
-pub async fn one(
-    State(app): State<Arc<App>>,
-    Path((name, stream)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    let (parts, _) = request.into_parts();
-    let found = identify(&app, &parts)
-        .and_then(|identity| stream_key(identity.application, &name, &stream))
-        .and_then(|key| app.hub.find(&key));
-    match found {
-        Ok(stream) => answer(&describe(&stream, true)),
+    match page_of(&app, &parts) {
+        Ok(page) => answer(&page),
         Err(refusal) => app.refuse_http(refusal),
     }
 }
 
-/// The answer of `GET /v1/streams`.
-#[derive(Debug, Serialize)]
-struct Streams {
-    streams: Vec<Entry>,
+fn page_of(app: &App, request: &Parts) -> Result<StreamPage, Refusal> {
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let application = caller(app, request)?;
+    let mut all = app.hub.list();
+    all.retain(|stream| application.is_none_or(|id| stream.key.application == id));
+    // The name is padded so that it sorts as the number does.
+    let name = |stream: &Arc<LiveStream>| {
+        let key = &stream.key;
+        format!("{:010}/{}/{}", key.application, key.app, key.stream)
+    };
+    all.sort_by_cached_key(name);
+    let (streams, next_cursor) = page::Asked::read(&query)?.cut(all, name);
+    Ok(StreamPage { streams: streams.iter().map(|stream| describe(stream, scored)).collect(), next_cursor })
 }
 
-/// One live stream.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    app: String,
-    stream: String,
-    publisher: Publisher,
-    video: Option<Video>,
-    audio: Option<Audio>,
-    /// Bits a second.
-    bitrate: u64,
-    /// What the publisher sends beside the first picture and sound.
-    further_tracks: Vec<FurtherTrack>,
-    viewers: BTreeMap<&'static str, usize>,
-    /// The faults that viewers notice.
-    warnings: Vec<Warning>,
-    health: Health,
-}
-
-/// A further track: its number for `?track=`, and how both kinds are coded there.
-#[derive(Debug, Serialize)]
-struct FurtherTrack {
-    track: u8,
-    video: Option<&'static str>,
-    width: Option<u32>,
-    height: Option<u32>,
-    audio: Option<&'static str>,
-}
-
-#[derive(Debug, Serialize)]
-struct Publisher {
-    protocol: &'static str,
-    since: String,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Video {
-    codec: &'static str,
-    width: Option<u32>,
-    height: Option<u32>,
-    frame_rate: f64,
-    b_frames: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Audio {
-    codec: &'static str,
-    sample_rate: Option<u32>,
-    channels: Option<u8>,
-}
-
-#[derive(Debug, Serialize)]
-struct Warning {
-    code: &'static str,
-    message: String,
-}
-
-/// What the publisher sends; in a list the score alone.
-#[derive(Debug, Serialize)]
-struct Health {
-    score: &'static str,
-    #[serde(flatten)]
-    measures: Option<Measures>,
-}
-
-/// What was measured over the last seconds, before anything was put right. What is not known is null.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Measures {
-    video: Option<VideoMeasures>,
-    audio: Option<AudioMeasures>,
-    /// Bits a second of both.
-    bitrate: u64,
-    /// Media seconds that come each second.
-    speed: Option<f64>,
-    /// How far apart sound and picture of the same time come, in milliseconds.
-    interleave_ms: Option<u32>,
-    /// How often nothing came for seconds.
-    stalls: u64,
-    faults: Vec<Told>,
-    history: Vec<Told>,
-    last_minute: LastMinute,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct VideoMeasures {
-    codec: Option<&'static str>,
-    profile: Option<String>,
-    level: Option<String>,
-    width: Option<u32>,
-    height: Option<u32>,
-    frame_rate: Option<f64>,
-    frame_rate_claimed: Option<f64>,
-    bitrate: Option<u64>,
-    gop_ms: Option<u64>,
-    gop_ms_max: Option<u64>,
-    gop_frames: Option<u32>,
-    b_frames: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AudioMeasures {
-    codec: Option<&'static str>,
-    profile: Option<String>,
-    sample_rate: Option<u32>,
-    channels: Option<u8>,
-    bitrate: Option<u64>,
-}
-
-/// A fault, and what to do about it.
-#[derive(Debug, Serialize)]
-struct Told {
-    code: &'static str,
-    severity: &'static str,
-    message: String,
-    count: u64,
-    since: String,
-    last: String,
-}
-
-/// A value for each whole second, the oldest first.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LastMinute {
-    /// Bits that came.
-    bitrate: Vec<u64>,
-    /// Pictures that came.
-    frame_rate: Vec<u32>,
-}
-
-fn answer(value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => fresh("application/json", Body::from(body)),
-        // Numbers, texts and lists of them: there is nothing that could not be written.
-        Err(error) => {
-            tracing::error!(%error, "an answer of /v1/streams cannot be written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+/// One live stream of the caller's application, with the health of its publisher.
+#[utoipa::path(
+    get,
+    path = "/v1/streams/{app}/{stream}",
+    tag = "streams",
+    params(
+        ("app" = String, Path, description = "The AppName"),
+        ("stream" = String, Path, description = "The stream"),
+        ("sdkappid" = Option<u32>, Query, description = "The application; the token's own where it is left out"),
+        ("usersig" = Option<String>, Query, description = "A UserSig, where no Authorization header is sent"),
+    ),
+    responses(
+        (status = 200, body = Stream<Health>),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ),
+    security((), ("userSig" = []), ("adminToken" = []))
+)]
+pub async fn one(
+    State(app): State<Arc<App>>,
+    Path((live, stream)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let found = caller(&app, &parts)
+        .map(|named| named.or_else(|| default_application(&app)).unwrap_or_default())
+        .and_then(|application| stream_key(application, &live, &stream))
+        .and_then(|key| app.hub.find(&key));
+    match found {
+        Ok(stream) => answer(&describe(&stream, measured)),
+        Err(refusal) => app.refuse_http(refusal),
     }
 }
 
-fn describe(stream: &LiveStream, whole: bool) -> Entry {
+/// The application that a caller may see: their own, or, with an admin token, the one that they name, or all.
+fn caller(app: &App, request: &Parts) -> Result<Option<u32>, Refusal> {
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let admin = credentials(request, &query).bearer.is_some_and(|token| app.admin.knows(token));
+    if admin { named_application(&query) } else { Ok(Some(identify(app, request)?.application)) }
+}
+
+fn default_application(app: &App) -> Option<u32> {
+    app.gate.default_application().map(|application| application.id)
+}
+
+/// Ends a live stream, whoever publishes it. A publisher that tries again by itself is let in again: to keep it out,
+/// change its key.
+#[utoipa::path(
+    delete,
+    path = "/v1/streams/{app}/{stream}",
+    tag = "streams",
+    params(
+        ("app" = String, Path, description = "The AppName"),
+        ("stream" = String, Path, description = "The stream"),
+        ("sdkappid" = Option<u32>, Query, description = "The application; the default one where it is left out"),
+    ),
+    responses(
+        (status = 204, description = "It has ended"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("adminToken" = []))
+)]
+pub async fn end(
+    State(app): State<Arc<App>>,
+    Path((live, stream)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    match kick(&app, &live, &stream, &parts) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => app.refuse_http(refusal),
+    }
+}
+
+fn kick(app: &App, live: &str, stream: &str, request: &Parts) -> Result<(), Refusal> {
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let credentials = credentials(request, &query);
+    app.admin.admit(credentials.bearer)?;
+    let application = named_application(&query)?.or_else(|| default_application(app)).unwrap_or_default();
+    let key = stream_key(application, live, stream)?;
+    app.hub.end(&key, EndReason::Kicked)?;
+    tracing::info!(stream = %key, peer = %credentials.peer, "an operator ended a stream");
+    app.counters.add("streams_kicked", "operator");
+    Ok(())
+}
+
+/// A stream as `/v1/streams` shows it; `health` takes what is to be said of its publisher, the faults, and the bitrate.
+fn describe<H: ToSchema>(
+    stream: &LiveStream,
+    health: impl FnOnce(&LiveStream, Instant) -> (H, Vec<Spell>, u64),
+) -> Stream<H> {
     let now = Instant::now();
     let (video, audio, stats) = {
         let frames = stream.frames();
         let info = |kind| frames.track(kind).map(|track| track.info.clone());
         (info(Kind::Video), info(Kind::Audio), frames.stats(now))
     };
-    let Judged { score, faults, bitrate_bps, measures } = judge(stream, now, whole);
+    let (health, faults, bitrate_bps) = health(stream, now);
     let packets = stream.packets();
-    let codec = |known: Option<Codec>, packet: Option<Codec>| known.or(packet).map(Codec::name);
+    let codec = |known: Option<Codec>, packet: Option<Codec>| known.or(packet).map(|codec| codec.name().to_owned());
     let video_codec = codec(video.as_ref().map(|info| info.codec), packets.video.map(|track| track.codec));
     let audio_codec = codec(audio.as_ref().map(|info| info.codec), packets.audio.map(|track| track.codec));
     let picture = video.as_ref().and_then(media::TrackInfo::picture_size);
@@ -219,10 +185,11 @@ fn describe(stream: &LiveStream, whole: bool) -> Entry {
         Config::Opus(config) => (info.clock_rate_hz, config.channels),
         _ => (info.clock_rate_hz, 2),
     });
-    Entry {
+    Stream {
+        sdk_app_id: stream.key.application,
         app: stream.key.app.to_string(),
         stream: stream.key.stream.to_string(),
-        publisher: Publisher { protocol: stream.door.name(), since: stream.since.to_string() },
+        publisher: Publisher { protocol: stream.door.name().to_owned(), since: stream.since.to_string() },
         video: video_codec.map(|codec| Video {
             codec,
             width: picture.map(|size| size.0),
@@ -233,19 +200,30 @@ fn describe(stream: &LiveStream, whole: bool) -> Entry {
         audio: audio_codec.map(|codec| Audio {
             codec,
             sample_rate: sound.map(|sound| sound.0),
-            channels: sound.map(|sound| sound.1),
+            channels: sound.map(|sound| sound.1.into()),
         }),
         // A source of packets has frames only while somebody needs them.
         bitrate: if stats.bitrate_bps > 0 { stats.bitrate_bps } else { bitrate_bps },
         further_tracks: stream.further.list().iter().map(|track| describe_further(track)).collect(),
-        viewers: VIEWERS.into_iter().map(|name| (name, stream.viewers(name))).collect(),
+        viewers: VIEWERS.into_iter().map(|name| (name.to_owned(), stream.viewers(name) as u64)).collect(),
         warnings: warnings(&faults, stats.b_frames),
-        health: Health { score, measures },
+        health,
     }
 }
 
+fn scored(stream: &LiveStream, now: Instant) -> (Score, Vec<Spell>, u64) {
+    let (score, faults, bitrate_bps) = stream.health().summary(now);
+    (Score { score: score.name().to_owned() }, faults, bitrate_bps)
+}
+
+fn measured(stream: &LiveStream, now: Instant) -> (Health, Vec<Spell>, u64) {
+    let report = stream.health().report(now);
+    let (faults, bitrate_bps) = (report.faults.clone(), report.bitrate_bps);
+    (measures(report, now), faults, bitrate_bps)
+}
+
 fn describe_further(stream: &LiveStream) -> FurtherTrack {
-    let codec = |kind| stream.track(kind).map(|track| track.info.codec.name());
+    let codec = |kind| stream.track(kind).map(|track| track.info.codec.name().to_owned());
     let size = stream.track(Kind::Video).and_then(|track| track.info.picture_size());
     FurtherTrack {
         track: stream.number,
@@ -256,30 +234,12 @@ fn describe_further(stream: &LiveStream) -> FurtherTrack {
     }
 }
 
-/// What is known of a publisher's health.
-struct Judged {
-    score: &'static str,
-    faults: Vec<Spell>,
-    bitrate_bps: u64,
-    /// Where they are wanted.
-    measures: Option<Measures>,
-}
-
-fn judge(stream: &LiveStream, now: Instant, whole: bool) -> Judged {
-    if !whole {
-        let (score, faults, bitrate_bps) = stream.health().summary(now);
-        return Judged { score: score.name(), faults, bitrate_bps, measures: None };
-    }
-    let report = stream.health().report(now);
-    let (score, faults, bitrate_bps) = (report.score.name(), report.faults.clone(), report.bitrate_bps);
-    Judged { score, faults, bitrate_bps, measures: Some(measures(report, now)) }
-}
-
-fn measures(report: health::Report, now: Instant) -> Measures {
+fn measures(report: health::Report, now: Instant) -> Health {
     let told = |spells: Vec<Spell>| spells.into_iter().map(|spell| tell(&spell, now)).collect();
-    Measures {
+    Health {
+        score: report.score.name().to_owned(),
         video: report.video.map(|video| VideoMeasures {
-            codec: video.codec.map(Codec::name),
+            codec: video.codec.map(|codec| codec.name().to_owned()),
             width: video.coding.size.map(|size| size.0),
             height: video.coding.size.map(|size| size.1),
             profile: video.coding.profile,
@@ -293,7 +253,7 @@ fn measures(report: health::Report, now: Instant) -> Measures {
             b_frames: name_of(video.b_frames),
         }),
         audio: report.audio.map(|audio| AudioMeasures {
-            codec: audio.codec.map(Codec::name),
+            codec: audio.codec.map(|codec| codec.name().to_owned()),
             sample_rate: audio.coding.sound.map(|sound| sound.0),
             channels: audio.coding.sound.map(|sound| sound.1),
             profile: audio.coding.profile,
@@ -316,8 +276,8 @@ fn tell(spell: &Spell, now: Instant) -> Told {
     let ago = |at: Instant| i64::try_from(now.saturating_duration_since(at).as_micros()).unwrap_or(i64::MAX);
     let at = |instant| (wall_now() + ago(instant).saturating_neg()).to_string();
     Told {
-        code: spell.fault.code(),
-        severity: spell.fault.severity().name(),
+        code: spell.fault.code().to_owned(),
+        severity: spell.fault.severity().name().to_owned(),
         message: spell.fault.sentence(spell.found),
         count: spell.count,
         since: at(spell.since),
@@ -328,21 +288,23 @@ fn tell(spell: &Spell, now: Instant) -> Told {
 /// The faults that viewers notice. Of a source of packets the frames know better whether there are B-frames.
 fn warnings(faults: &[Spell], b_frames: BFrames) -> Vec<Warning> {
     let noticed = faults.iter().filter(|spell| spell.fault.severity() >= Severity::Warn);
-    let mut warnings: Vec<Warning> =
-        noticed.map(|spell| Warning { code: spell.fault.code(), message: spell.fault.sentence(spell.found) }).collect();
+    let mut warnings: Vec<Warning> = noticed
+        .map(|spell| Warning { code: spell.fault.code().to_owned(), message: spell.fault.sentence(spell.found) })
+        .collect();
     let code = Fault::BFrames.code();
     if b_frames == BFrames::Referenced && !warnings.iter().any(|warning| warning.code == code) {
-        warnings.push(Warning { code, message: B_FRAMES_ADVICE.to_owned() });
+        warnings.push(Warning { code: code.to_owned(), message: B_FRAMES_ADVICE.to_owned() });
     }
     warnings
 }
 
-fn name_of(b_frames: BFrames) -> &'static str {
-    match b_frames {
+fn name_of(b_frames: BFrames) -> String {
+    let name = match b_frames {
         BFrames::None => "none",
         BFrames::Discardable => "droppable",
         BFrames::Referenced => "referenced",
-    }
+    };
+    name.to_owned()
 }
 
 fn rounded(rate: f64) -> f64 {

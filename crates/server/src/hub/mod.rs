@@ -186,6 +186,15 @@ impl Hub {
         }
     }
 
+    /// Ends the live stream of that name.
+    ///
+    /// # Errors
+    /// Where there is none now.
+    pub fn end(&self, key: &StreamKey, reason: EndReason) -> Result<(), Refusal> {
+        self.remove(&self.find(key)?, reason);
+        Ok(())
+    }
+
     /// Ends every stream.
     pub fn end_all(&self, reason: EndReason) {
         for stream in self.list() {

@@ -72,5 +72,5 @@ fn a_damaged_message_is_passed_over() {
     }
     publisher.send(&audio(33, Bytes::from_static(b"\x90OpusOpusHead")));
     crate::rig::relay(&mut publisher, &mut viewer, &clip.frames[1]);
-    assert_eq!(server.metric("stentor_messages_dropped_total{kind=\"damaged\"}"), 12);
+    assert_eq!(server.metric("stentor_messages_dropped_total{reason=\"damaged\"}"), 12);
 }

@@ -18,6 +18,7 @@ mod doors;
 mod drain;
 mod health;
 mod publishers;
+mod rest;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod rtmps;

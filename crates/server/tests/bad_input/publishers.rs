@@ -85,7 +85,7 @@ fn a_silent_publisher_is_ended_and_everybody_is_told() {
     assert_eq!(viewer.rest(), 1);
     assert_eq!(player.rest(), 1);
     assert_eq!(server.streams().len(), 0);
-    assert_eq!(server.metric("stentor_streams_ended_total{kind=\"publisher-silent\"}"), 1);
+    assert_eq!(server.metric("stentor_streams_ended_total{reason=\"publisher-silent\"}"), 1);
     server.get("/live/show.flv").problem(404);
 }
 

@@ -26,6 +26,8 @@ pub struct Server {
     pub http: SocketAddr,
     /// Where RTMP listens.
     pub rtmp: SocketAddr,
+    /// The admin token of `stentor dev`.
+    pub admin_token: String,
     log: Arc<Mutex<String>>,
     _configuration: Option<TempDir>,
 }
@@ -55,31 +57,47 @@ impl Server {
             let _ = line.send(lines.next().and_then(Result::ok).unwrap_or_default());
             lines.for_each(drop);
         });
-        let mut server = Self { child, http: unknown(), rtmp: unknown(), log, _configuration: None };
+        let mut server = Self::unready(child, log, None);
         let said: Value = serde_json::from_str(&first.recv_timeout(PATIENCE).unwrap()).unwrap();
         let address = |key: &str| said[key].as_str().unwrap().split_once("://").unwrap().1.parse().unwrap();
         (server.http, server.rtmp) = (address("http"), address("rtmp"));
+        said["adminToken"].as_str().unwrap().clone_into(&mut server.admin_token);
         server
     }
 
     /// `stentor serve` with this configuration, on free ports.
     pub fn serve(configuration: &str) -> Self {
+        Self::serve_with(configuration, &[])
+    }
+
+    /// `stentor serve` with this configuration and these environment variables, on free ports.
+    pub fn serve_with(configuration: &str, environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("stentor.toml");
         std::fs::write(&file, configuration).unwrap();
         let mut command = stentor();
         command.arg("serve").arg("--config").arg(file).args(["--http", FREE, "--rtmp", FREE, "--media", FREE]);
+        command.envs(environment.iter().copied());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = gather(child.stderr.take().unwrap());
-        let mut server = Self { child, http: unknown(), rtmp: unknown(), log, _configuration: Some(folder) };
+        let mut server = Self::unready(child, log, Some(folder));
         (server.http, server.rtmp) = until("the server says where it serves", || {
             assert_eq!(server.child.try_wait().unwrap(), None, "the server ended: {}", server.log());
             let log = server.log();
-            let line = log.lines().find(|line| line.contains(" serving "))?;
+            let line = log.lines().find(|line| line.contains(" serving ") || line.contains("\"serving\""))?;
+            if let Ok(json) = serde_json::from_str::<Value>(line) {
+                let field = |key: &str| json[key].as_str()?.parse().ok();
+                return Some((field("http")?, field("rtmp")?));
+            }
             let field = |key: &str| line.split_whitespace().find_map(|word| word.strip_prefix(key)?.parse().ok());
             Some((field("http=")?, field("rtmp=")?))
         });
         server
+    }
+
+    fn unready(child: Child, log: Arc<Mutex<String>>, configuration: Option<TempDir>) -> Self {
+        let admin_token = String::new();
+        Self { child, http: unknown(), rtmp: unknown(), admin_token, log, _configuration: configuration }
     }
 
     /// What the server has written to standard error.
@@ -95,6 +113,16 @@ impl Server {
     /// One request and its whole answer.
     pub fn http(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         Asked::new(self.http, method, path, headers, body).answer()
+    }
+
+    /// A request of an operator.
+    pub fn operator(&self, method: &str, path: &str) -> Answer {
+        self.http(method, path, &[("Authorization", &format!("Bearer {}", self.admin_token))], b"")
+    }
+
+    /// `/v1/sessions` for an operator.
+    pub fn sessions(&self, query: &str) -> Vec<Value> {
+        self.operator("GET", &format!("/v1/sessions?{query}")).json()["sessions"].as_array().unwrap().clone()
     }
 
     /// `/v1/streams`.

@@ -16,6 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
+use tracing::Instrument as _;
 use wire::rtmp::{
     Error as RtmpError,
     server::{Config, Event, Output, Reason, Refusal as Refused, Request, Session},
@@ -191,11 +192,17 @@ impl Connection {
         loop {
             match self.next().await? {
                 Next::Event(Event::Publish(request)) => match self.admit(app, &request, Action::Publish).await {
-                    Ok(admitted) => return to_stream::run(self, app, admitted).await,
+                    Ok(admitted) => {
+                        let span = admitted.session.span();
+                        return to_stream::run(self, app, admitted).instrument(span).await;
+                    }
                     Err(refusal) => return self.refuse(app, &refusal).await,
                 },
                 Next::Event(Event::Play(request)) => match self.admit(app, &request, Action::Play).await {
-                    Ok(admitted) => return from_stream::run(self, app, admitted, &request.query).await,
+                    Ok(admitted) => {
+                        let span = admitted.session.span();
+                        return from_stream::run(self, app, admitted, &request.query).instrument(span).await;
+                    }
                     Err(refusal) => return self.refuse(app, &refusal).await,
                 },
                 Next::Event(_) => {}

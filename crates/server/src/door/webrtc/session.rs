@@ -10,6 +10,7 @@ use std::{
 use live::stream::EndReason;
 use sfu::{Command, Event, LegId};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 
 use crate::{
     app::App,
@@ -106,8 +107,10 @@ impl Sessions {
         }
         sessions.insert(opened.id.clone(), Known { orders, tag: opened.tag.clone(), watches });
         drop(sessions);
+        session.known().set_leg(shard, leg);
+        let span = session.span();
         let task = Task { app: app.clone(), session, shard, leg, restart: None };
-        tokio::spawn(task.run(inbox, events, holds));
+        tokio::spawn(task.run(inbox, events, holds).instrument(span));
         Ok(opened)
     }
 
@@ -240,7 +243,7 @@ impl Task {
     /// The publisher has sent media in the last second.
     fn received(&self, stream: &LiveStream, now: Instant) {
         stream.touch(now);
-        stream.health().packets(now, self.app.media.bytes_in(self.shard, self.leg));
+        stream.health().packets(now, self.app.media.leg_stats(self.shard, self.leg).map_or(0, |stats| stats.bytes_in));
     }
 
     fn restart(&mut self, fragment: String, reply: oneshot::Sender<Result<String, String>>) {
