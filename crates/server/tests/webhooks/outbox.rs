@@ -84,7 +84,7 @@ fn a_failed_notice_comes_again_at_once_with_the_same_number_and_body() {
     let server = Server::serve(&configuration(&receiver, ""));
     RtmpPublisher::connect(&server, "live/show").leave();
     let [failed, again, ended] = receiver.await_requests(3).try_into().unwrap();
-    assert_eq!((failed.id(), failed.raw), (again.id(), again.raw));
+    assert_eq!((failed.id(), &failed.raw), (again.id(), &again.raw));
     assert_eq!(ended.body["EventType"], 9002);
     assert_ne!(ended.id(), again.id());
 }
