@@ -104,14 +104,15 @@ fn a_stream_whose_notices_hang_holds_no_other() {
 #[test]
 fn the_end_of_the_server_is_told_before_it_ends() {
     let receiver = Receiver::always(YES);
-    let server = Server::serve(&configuration(&receiver, ""));
-    let publisher = RtmpPublisher::connect(&server, "live/show");
+    let file = format!("[server]\ndrain_timeout = \"0s\"\n{}", configuration(&receiver, ""));
+    let server = Server::serve(&file);
+    let _publisher = RtmpPublisher::connect(&server, "live/show");
     assert!(server.log().contains("kept in memory"), "{}", server.log());
     receiver.await_requests(1);
     server.terminate();
-    publisher.leave();
     assert!(server.ended().success());
-    assert_eq!(receiver.requests().last().unwrap().body["EventType"], 9002);
+    let told = receiver.requests().pop().unwrap().body;
+    assert_eq!((&told["EventType"], &told["EventInfo"]["ReasonName"]), (&9002.into(), &"drained".into()));
 }
 
 #[test]
