@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -103,7 +104,15 @@ fn a_stream_whose_notices_hang_holds_no_other() {
 
 #[test]
 fn the_end_of_the_server_is_told_before_it_ends() {
-    let receiver = Receiver::always(YES);
+    // Slow, and of no use at the first attempt: the server has to stay for the second.
+    let first = AtomicBool::new(true);
+    let receiver = Receiver::new(move |request| {
+        if request.body["EventType"] != 9002 || !first.swap(false, Ordering::SeqCst) {
+            return YES;
+        }
+        std::thread::sleep(Duration::from_millis(600));
+        Reply::Close
+    });
     let file = format!("[server]\ndrain_timeout = \"0s\"\n{}", configuration(&receiver, ""));
     let server = Server::serve(&file);
     let _publisher = RtmpPublisher::connect(&server, "live/show");
@@ -111,7 +120,9 @@ fn the_end_of_the_server_is_told_before_it_ends() {
     receiver.await_requests(1);
     server.terminate();
     assert!(server.ended().success());
-    let told = receiver.requests().pop().unwrap().body;
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 3, "the beginning, and the end twice: {requests:?}");
+    let told = &requests[2].body;
     assert_eq!((&told["EventType"], &told["EventInfo"]["ReasonName"]), (&9002.into(), &"drained".into()));
 }
 
