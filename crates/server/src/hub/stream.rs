@@ -244,6 +244,9 @@ impl LiveStream {
             self.further.end(reason);
             self.changed.notify_waiters();
             if let Some(publisher) = &self.publisher {
+                // A publisher whose session an operator ended leaves by itself.
+                let kicked = reason == EndReason::PublisherLeft && publisher.is_stopped();
+                let reason = if kicked { EndReason::Kicked } else { reason };
                 self.notices.tell(What::StreamEnded(reason), publisher);
             }
         }

@@ -7,7 +7,12 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
-#![allow(unreachable_pub, dead_code, reason = "a test exports nothing, and the rig is shared with others")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    unused_imports,
+    reason = "a test exports nothing, and the rig is shared with others"
+)]
 
 mod bodies;
 mod outbox;

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -84,7 +85,7 @@ fn a_failed_notice_comes_again_at_once_with_the_same_number_and_body() {
     let server = Server::serve(&configuration(&receiver, ""));
     RtmpPublisher::connect(&server, "live/show").leave();
     let [failed, again, ended] = receiver.await_requests(3).try_into().unwrap();
-    assert_eq!((failed.id(), failed.raw), (again.id(), again.raw));
+    assert_eq!((failed.id(), &failed.raw), (again.id(), &again.raw));
     assert_eq!(ended.body["EventType"], 9002);
     assert_ne!(ended.id(), again.id());
 }
@@ -103,15 +104,26 @@ fn a_stream_whose_notices_hang_holds_no_other() {
 
 #[test]
 fn the_end_of_the_server_is_told_before_it_ends() {
-    let receiver = Receiver::always(YES);
-    let server = Server::serve(&configuration(&receiver, ""));
-    let publisher = RtmpPublisher::connect(&server, "live/show");
+    // Slow, and of no use at the first attempt: the server has to stay for the second.
+    let first = AtomicBool::new(true);
+    let receiver = Receiver::new(move |request| {
+        if request.body["EventType"] != 9002 || !first.swap(false, Ordering::SeqCst) {
+            return YES;
+        }
+        std::thread::sleep(Duration::from_millis(600));
+        Reply::Close
+    });
+    let file = format!("[server]\ndrain_timeout = \"0s\"\n{}", configuration(&receiver, ""));
+    let server = Server::serve(&file);
+    let _publisher = RtmpPublisher::connect(&server, "live/show");
     assert!(server.log().contains("kept in memory"), "{}", server.log());
     receiver.await_requests(1);
     server.terminate();
-    publisher.leave();
     assert!(server.ended().success());
-    assert_eq!(receiver.requests().last().unwrap().body["EventType"], 9002);
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 3, "the beginning, and the end twice: {requests:?}");
+    let told = &requests[2].body;
+    assert_eq!((&told["EventType"], &told["EventInfo"]["ReasonName"]), (&9002.into(), &"drained".into()));
 }
 
 #[test]
