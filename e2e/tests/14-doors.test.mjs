@@ -93,6 +93,11 @@ function playBy(signal, facts) {
       const offer = await connection.createOffer();
       await connection.setLocalDescription(offer);
       const sdp = await new Function('offer', 'facts', `return (${signal})(offer, facts)`)(offer.sdp, facts);
+      // Sound is decoded only where it is heard.
+      const video = document.createElement('video');
+      video.autoplay = true;
+      video.srcObject = new MediaStream(connection.getReceivers().map((receiver) => receiver.track));
+      document.body.append(video);
       await connection.setRemoteDescription({ type: 'answer', sdp });
       try {
         for (const end = performance.now() + 20_000; performance.now() < end; ) {
@@ -104,6 +109,7 @@ function playBy(signal, facts) {
         return false;
       } finally {
         connection.close();
+        video.remove();
       }
     },
     { signal: String(signal), facts },
@@ -126,14 +132,14 @@ test("a page plays as SRS's players do", async () => {
 
 test("a page plays as trtc's players do, and ends the session by DELETE", async () => {
   const played = await playBy(
-    async (sdp, { http, stream }) => {
+    async (sdp, { http, stream, app }) => {
       const options = { method: 'POST', body: sdp, headers: { 'content-type': 'application/sdp' } };
-      const response = await fetch(`${http}/v1/play/${stream}?sdkappid=1400000000&userid=ann`, options);
+      const response = await fetch(`${http}/v1/play/${stream}?sdkappid=${app}&userid=ann`, options);
       if (response.status !== 201) throw new Error(await response.text());
       window.session = new URL(response.headers.get('location'), response.url).href;
       return response.text();
     },
-    { http: server.http, stream: STREAM },
+    { http: server.http, stream: STREAM, app: server.sdkAppId },
   );
   assert.ok(played, 'picture and sound');
   const status = await page.evaluate(async () => (await fetch(window.session, { method: 'DELETE' })).status);
