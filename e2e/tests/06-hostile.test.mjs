@@ -4,12 +4,17 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
+import { readFile } from 'node:fs/promises';
+import { Agent, request as askHttp } from 'node:http';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { tags } from '../lib/flv.mjs';
 import { startServer } from '../lib/server.mjs';
+import { until } from '../lib/wait.mjs';
 
 const EACH = 10_000;
+/** Sessions that are opened and abandoned, at each door: ten thousand in all, or more by the environment. */
+const ABANDONED = Number(process.env.STENTOR_ABANDONED ?? 834);
 const AT_ONCE = 100;
 
 let server;
@@ -114,6 +119,100 @@ test('media UDP: random datagrams, truncated STUN and DTLS', async () => {
   });
   socket.close();
   assertUndisturbed(steps);
+});
+
+const offers = Object.fromEntries(
+  await Promise.all(
+    ['play', 'publish'].map(async (name) => [
+      name,
+      await readFile(new URL(`../../crates/rtc/tests/data/chromium-${name}.sdp`, import.meta.url), 'utf8'),
+    ]),
+  ),
+);
+
+/** One request, answered with this status; its answer is read to the end or left unread, and never followed up. */
+function ask(path, { body, type, leave = false, expect = 200, headers = {} }) {
+  const whole = { ...headers, ...(type && { 'content-type': type }) };
+  return new Promise((resolve, reject) => {
+    const options = { method: body === undefined ? 'GET' : 'POST', headers: whole, agent };
+    const sent = askHttp(`${server.http}${path}`, options, (response) => {
+      let text = '';
+      if (leave) {
+        // The first bytes are there; the rest is never asked for.
+        response.once('data', () => {
+          response.destroy();
+          resolve();
+        });
+        return;
+      }
+      response.on('data', (chunk) => (text += chunk));
+      response.on('error', reject);
+      response.on('end', () => (response.statusCode === expect && !/"code":[1-9](?!00)/.test(text) ? resolve(text) : reject(new Error(`${path}: ${response.statusCode} ${text}`))));
+    });
+    sent.on('upgrade', (_, socket) => {
+      socket.once('data', () => {
+        socket.destroy();
+        resolve();
+      });
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
+const json = (value) => JSON.stringify(value);
+const artc = (name, more) => json({ version: 2, ...more, jsep: { type: 'offer', sdp: name } });
+const abandoned = {
+  WHIP: (at) => ask(`/whip/live/a${at}`, { body: offers.publish, type: 'application/sdp', expect: 201 }),
+  WHEP: () => ask('/whep/live/demo', { body: offers.play, type: 'application/sdp', expect: 201 }),
+  'trtc push': (at) => ask(`/v1/push/b${at}`, { body: offers.publish, type: 'application/sdp', expect: 201 }),
+  'trtc play': () => ask('/v1/play/demo', { body: offers.play, type: 'application/sdp', expect: 201 }),
+  'artc push': (at) => ask(`/live/c${at}`, { body: artc(offers.publish, { push_stream: `artc://h/live/c${at}` }) }),
+  'artc play': () => ask('/live/demo', { body: artc(offers.play, { pull_streams: [{ url: 'artc://h/live/demo' }] }) }),
+  'SRS publish': (at) => ask('/rtc/v1/publish/', { body: json({ sdp: offers.publish, streamurl: `webrtc://h/live/d${at}` }) }),
+  'SRS play': () => ask('/rtc/v1/play/', { body: json({ sdp: offers.play, streamurl: 'webrtc://h/live/demo' }) }),
+  FLV: () => ask('/live/demo.flv', { leave: true }),
+  'WS-FLV': () =>
+    ask('/live/demo.flv', {
+      headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' },
+    }),
+  HLS: () => ask('/live/demo.m3u8', {}),
+  RTMP: () => poke(Number(new URL(server.rtmp).port), rtmpSession),
+};
+
+/** What has to be again as it was: streams, legs, and viewers at every door. */
+async function held() {
+  const lines = (await counters()).split('\n').filter((line) => /^stentor_(streams |viewers\{|media_legs\{|media_tracks)/.test(line));
+  return lines.sort().join('\n');
+}
+
+test(`${ABANDONED} sessions opened and abandoned at each door are let go`, { timeout: 900_000 }, async (t) => {
+  const before = await until('nothing is left of the tests before', async () => {
+    const now = await held();
+    return /door="flv"\} 0/.test(now) && /legs\{\S+ 0/.test(now) && now;
+  }, { timeoutMs: 60_000 });
+  const steps = await watchDuring(async () => {
+    for (const [door, open] of Object.entries(abandoned)) {
+      const began = performance.now();
+      await inParallel(ABANDONED, open);
+      t.diagnostic(`${door}: ${Math.round(performance.now() - began)} ms`);
+      const { status } = await fetch(`${server.http}/healthz`);
+      assert.equal(status, 200, door);
+      // A server holds so many WebRTC sessions and no more; the next door's are let in when these have gone.
+      if (ABANDONED > 1_000) await until(`${door} is let go`, async () => /legs\{\S+ 0/.test(await held()), { timeoutMs: 120_000 });
+    }
+  });
+  assertUndisturbed(steps);
+  const over = performance.now();
+  let now;
+  try {
+    await until('all is as before', async () => (now = await held()) === before, { timeoutMs: 90_000 });
+  } catch {
+    assert.equal(now, before);
+  }
+  t.diagnostic(`all is as before ${Math.round(performance.now() - over)} ms after the last`);
+  assert.match(await counters(), /stentor_whep_ended_total\{kind="connection-over"\} \d{3,}/);
 });
 
 test('what was refused is counted, and nothing is left open', async () => {

@@ -109,7 +109,10 @@ test('every address can be copied, and every HTTP address answers', async () => 
   assert.deepEqual(copied, {
     WHEP: `${http}/whep/live/demo`,
     WebRTC: `webrtc://${host}/live/demo`,
+    trtc: `trtc://${host}/play/demo`,
+    artc: `artc://${host}/live/demo`,
     FLV: `${http}/live/demo.flv`,
+    'WS-FLV': `ws://${host}/live/demo.flv`,
     HLS: `${http}/live/demo.m3u8`,
     RTMP: `${rtmp}/live/demo`,
     WHIP: `${http}/whip/live/demo`,

@@ -86,7 +86,9 @@ export function flvLoader(events: FlvLoaderEvents): LoaderClass {
       const options = { headers: authorization(events.token), cache: 'no-store' as const };
       const stop = new AbortController();
       const response = await fetch(url, { ...options, signal: stop.signal });
-      const refused = !response.ok && errorFromAnswer(response.status, response.headers.get('content-type'), await response.text());
+      const refused =
+        !response.ok &&
+        errorFromAnswer(response.status, response.headers.get('content-type'), await response.text());
       stop.abort();
       throw refused || new LiveError('network', 'The server answers over HTTP, but takes no WebSocket.');
     }

@@ -1,14 +1,9 @@
 //! artc, trtc, SRS's `/rtc/v1` and FLV over WebSocket: what is wrong with a request, and what its sender is told.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
-};
-
 use serde_json::{Value, json};
 
 use crate::rig::{
-    Asked, Clip, FlvViewer, RtmpPublisher, Server, Viewer as _, http::Answer, relay, server::OPEN, until,
+    Clip, FlvViewer, RtmpPublisher, Server, Socket, Viewer as _, http::Answer, relay, server::OPEN, until,
 };
 
 const PUBLISH: &str = include_str!("../../../rtc/tests/data/chromium-publish.sdp");
@@ -68,7 +63,7 @@ fn artc_says_what_is_wrong_with_a_body_and_disturbs_nobody() {
         body[key] = value;
         body.to_string()
     };
-    let deep = format!("{}{}", "{\"version\":2,\"x\":", "[".repeat(10_000));
+    let deep = format!("{}{}", "{\"version\":", "[".repeat(10_000));
     let no_media = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
     let vp9 = PUBLISH
         .replace("H264/90000", "H266/90000")
@@ -210,7 +205,8 @@ fn srs_says_what_is_wrong_in_its_own_way() {
 
 #[test]
 fn whoever_never_connects_is_let_go() {
-    let server = Server::serve(&format!("{OPEN}[media]\nconnect_timeout = \"1s\"\n"));
+    let server =
+        Server::serve(&format!("{OPEN}[media]\nconnect_timeout = \"1s\"\n[live]\npublish_timeout = \"10m\"\n"));
     let clip = Clip::demo();
     let (mut publisher, mut viewer) = on_air(&server, &clip);
     assert_eq!(post(&server, "/live/show", &play_of("artc://h/live/show").to_string()).status, 200);
@@ -223,67 +219,6 @@ fn whoever_never_connects_is_let_go() {
     });
     assert_eq!(server.metric("stentor_whep_ended_total{kind=\"connection-over\"}"), 2);
     relay(&mut publisher, &mut viewer, &clip.frames[1]);
-}
-
-/// A WebSocket of the test's own (RFC 6455), as far as a viewer needs it.
-struct Socket(TcpStream);
-
-impl Socket {
-    fn open(server: &Server, path: &str) -> Self {
-        let text = format!(
-            "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        let mut socket = Asked::unfinished(server.http, &text);
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            socket.read_exact(&mut byte).unwrap();
-            head.extend(byte);
-        }
-        let head = String::from_utf8(head).unwrap();
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        // The answer to this key stands in RFC 6455, section 1.3.
-        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
-        Self(socket)
-    }
-
-    /// Opcode and payload of the next frame; `None` when the connection is closed.
-    fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
-        let mut head = [0; 2];
-        self.0.read_exact(&mut head).ok()?;
-        assert!(head[0] & 0x80 != 0 && head[1] & 0x80 == 0, "whole and unmasked: {head:?}");
-        let length = match head[1] {
-            126 => u64::from(u16::from_be_bytes(self.exactly())),
-            127 => u64::from_be_bytes(self.exactly()),
-            short => u64::from(short),
-        };
-        let mut payload = vec![0; usize::try_from(length).unwrap()];
-        self.0.read_exact(&mut payload).unwrap();
-        Some((head[0] & 0x0f, payload))
-    }
-
-    fn exactly<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.0.read_exact(&mut bytes).unwrap();
-        bytes
-    }
-
-    /// Media bytes until the close frame, and the code and text of that.
-    fn rest(mut self) -> (Vec<u8>, u16, String) {
-        let mut media = Vec::new();
-        loop {
-            match self.frame().expect("no close frame came before the connection ended") {
-                (2, bytes) => media.extend(bytes),
-                (8, close) => {
-                    let code = u16::from_be_bytes([close[0], close[1]]);
-                    return (media, code, String::from_utf8(close[2..].to_vec()).unwrap());
-                }
-                (9, _) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
 }
 
 #[test]
@@ -302,7 +237,7 @@ fn flv_over_websocket_has_the_bytes_of_flv_over_http_and_says_why_it_ends() {
     while let Some(piece) = plain.piece() {
         wanted.extend(piece);
     }
-    let (media, code, reason) = socket.rest();
+    let (media, code, reason) = socket.media_and_close();
     assert!(media == wanted, "{} bytes by WebSocket, {} by HTTP", media.len(), wanted.len());
     assert_eq!(code, 1000);
     assert!(reason.contains("publisher"), "{reason}");
@@ -317,15 +252,14 @@ fn a_websocket_that_is_none_or_talks_is_refused() {
     let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
     let sentence = server.http("GET", "/live/show.flv", &upgrade, b"").problem(400);
     assert!(sentence.contains("WebSocket"), "{sentence}");
-    let whole =
-        [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "AQIDBAUGBwgJCgsMDQ4PEA==")];
-    server.http("GET", "/live/none.flv", &[("Connection", "Upgrade"), whole[0], whole[1], whole[2]], b"").problem(404);
+    let (_, head) = Socket::ask(&server, "/live/none.flv");
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
     // A message of more than a viewer may send, and many small ones: masked pings.
     let mut long = vec![0x82, 0xfe, 0x20, 0, 0, 0, 0, 0];
     long.resize(8 + 0x2000, 0);
     for (what, kind) in [(long, "left"), ([0x89, 0x80, 0, 0, 0, 0].repeat(1_000), "talkative")] {
         let mut socket = Socket::open(&server, "/live/show.flv");
-        socket.0.write_all(&what).unwrap();
+        socket.send(&what);
         let series = format!("stentor_flv_sockets_closed_total{{kind=\"{kind}\"}}");
         until("it is closed", || (server.metric(&series) == 1).then_some(()));
     }

@@ -1,7 +1,7 @@
 //! A viewer who stops reading: nobody waits for it, and it comes back at a key frame.
 
 use crate::rig::{
-    FlvViewer, RtmpPlayer, RtmpPublisher, Server, Viewer,
+    FlvViewer, RtmpPlayer, RtmpPublisher, Server, Socket, Viewer,
     clip::{Slice, avc_header, number, picture, video},
     until,
 };
@@ -64,4 +64,9 @@ fn an_flv_viewer_who_stops_reading_goes_on_at_a_key_frame() {
 #[test]
 fn an_rtmp_viewer_who_stops_reading_goes_on_at_a_key_frame() {
     stops_reading(|server| RtmpPlayer::connect(server, "live/show"));
+}
+
+#[test]
+fn an_flv_viewer_by_websocket_who_stops_reading_goes_on_at_a_key_frame() {
+    stops_reading(|server| Socket::open(server, "/live/show.flv"));
 }

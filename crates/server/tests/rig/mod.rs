@@ -5,6 +5,7 @@ pub mod clip;
 pub mod http;
 pub mod rtmp;
 pub mod server;
+pub mod socket;
 
 use std::{
     collections::VecDeque,
@@ -19,6 +20,7 @@ pub use clip::Clip;
 pub use http::{Asked, FlvViewer};
 pub use rtmp::{RtmpPlayer, RtmpPublisher, Said};
 pub use server::Server;
+pub use socket::Socket;
 
 /// How long a condition may take on a machine that does other things as well.
 pub const PATIENCE: Duration = Duration::from_secs(30);
