@@ -212,7 +212,7 @@ test(`${ABANDONED} sessions opened and abandoned at each door are let go`, { tim
     assert.equal(now, before);
   }
   t.diagnostic(`all is as before ${Math.round(performance.now() - over)} ms after the last`);
-  assert.match(await counters(), /stentor_whep_ended_total\{kind="connection-over"\} \d{3,}/);
+  assert.match(await counters(), /stentor_webrtc_ended_total\{action="play",reason="connection-over"\} \d{3,}/);
 });
 
 test('what was refused is counted, and nothing is left open', async () => {

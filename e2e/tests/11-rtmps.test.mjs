@@ -61,5 +61,5 @@ for (const [stream, from] of [['secure', 'RTMPS'], ['plain', 'RTMP']]) {
 test('a name that nobody publishes is refused over TLS as well, in words', async () => {
   await assert.rejects(probe(`${server.rtmps}/live/nobody`, { timeoutMs: 10_000 }), /ended with/);
   const metrics = await (await fetch(`${server.http}/metrics`)).text();
-  assert.match(metrics, /stentor_rtmp_closed_total\{kind="refused"\} 1/);
+  assert.match(metrics, /stentor_rtmp_closed_total\{reason="refused"\} 1/);
 });

@@ -25,6 +25,7 @@ use crate::{
 #[utoipa::path(
     get,
     path = "/v1/sessions",
+    operation_id = "sessions",
     tag = "sessions",
     params(
         ("sdkappid" = Option<u32>, Query, description = "Only of this application"),
@@ -53,6 +54,7 @@ pub async fn list(State(app): State<Arc<App>>, request: Request) -> Response {
 #[utoipa::path(
     get,
     path = "/v1/sessions/{id}",
+    operation_id = "session",
     tag = "sessions",
     params(("id" = String, Path, description = "Its number")),
     responses(
@@ -73,6 +75,7 @@ pub async fn inspect(State(app): State<Arc<App>>, Path(id): Path<String>, reques
 #[utoipa::path(
     delete,
     path = "/v1/sessions/{id}",
+    operation_id = "end_session",
     tag = "sessions",
     params(("id" = String, Path, description = "Its number")),
     responses(

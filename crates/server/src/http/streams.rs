@@ -34,6 +34,7 @@ use crate::{
 #[utoipa::path(
     get,
     path = "/v1/streams",
+    operation_id = "streams",
     tag = "streams",
     params(
         ("sdkappid" = Option<u32>, Query, description = "The application; the token's own where it is left out"),
@@ -76,6 +77,7 @@ fn page_of(app: &App, request: &Parts) -> Result<StreamPage, Refusal> {
 #[utoipa::path(
     get,
     path = "/v1/streams/{app}/{stream}",
+    operation_id = "stream",
     tag = "streams",
     params(
         ("app" = String, Path, description = "The AppName"),
@@ -124,6 +126,7 @@ fn default_application(app: &App) -> Option<u32> {
 #[utoipa::path(
     delete,
     path = "/v1/streams/{app}/{stream}",
+    operation_id = "end_stream",
     tag = "streams",
     params(
         ("app" = String, Path, description = "The AppName"),

@@ -55,6 +55,25 @@ pub const COUNTERS: &[Counter] = &[
         &["reason"],
         "RTMP connections that ended, with or without a fault.",
     ),
+    counter(
+        "rtmp_reconnect_requests",
+        "stentor_rtmp_reconnect_requests_total",
+        &["reason"],
+        "RTMP clients that were asked to connect anew.",
+    ),
+    counter(
+        "flv_sockets_closed",
+        "stentor_flv_sockets_closed_total",
+        &["reason"],
+        "FLV viewers over WebSocket whose connection ended.",
+    ),
+    counter("webhooks", "stentor_webhooks_total", &["event"], "What became of notices and questions of webhooks."),
+    counter(
+        "ingest_faults",
+        "stentor_ingest_faults_total",
+        &["fault"],
+        "Faults of publishers that began, by their code (docs/health.md).",
+    ),
     ended("whip_ended", &["publish"]),
     ended("whep_ended", &["play"]),
     counter(

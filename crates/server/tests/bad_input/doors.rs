@@ -217,7 +217,7 @@ fn whoever_never_connects_is_let_go() {
         let left = server.metric("stentor_viewers{door=\"webrtc\"}") + server.metric("stentor_streams ");
         (left == 1 && server.metric("stentor_media_legs{") == 0).then_some(())
     });
-    assert_eq!(server.metric("stentor_whep_ended_total{kind=\"connection-over\"}"), 2);
+    assert_eq!(server.metric("stentor_webrtc_ended_total{action=\"play\",reason=\"connection-over\"}"), 2);
     relay(&mut publisher, &mut viewer, &clip.frames[1]);
 }
 
@@ -241,7 +241,7 @@ fn flv_over_websocket_has_the_bytes_of_flv_over_http_and_says_why_it_ends() {
     assert!(media == wanted, "{} bytes by WebSocket, {} by HTTP", media.len(), wanted.len());
     assert_eq!(code, 1000);
     assert!(reason.contains("publisher"), "{reason}");
-    assert_eq!(server.metric("stentor_flv_sockets_closed_total{kind=\"stream-over\"}"), 1);
+    assert_eq!(server.metric("stentor_flv_sockets_closed_total{reason=\"stream-over\"}"), 1);
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_websocket_that_is_none_or_talks_is_refused() {
     for (what, kind) in [(long, "left"), ([0x89, 0x80, 0, 0, 0, 0].repeat(1_000), "talkative")] {
         let mut socket = Socket::open(&server, "/live/show.flv");
         socket.send(&what);
-        let series = format!("stentor_flv_sockets_closed_total{{kind=\"{kind}\"}}");
+        let series = format!("stentor_flv_sockets_closed_total{{reason=\"{kind}\"}}");
         until("it is closed", || (server.metric(&series) == 1).then_some(()));
     }
     until("nobody is left but the other viewer", || {

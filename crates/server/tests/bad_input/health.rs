@@ -82,7 +82,7 @@ fn times_that_jump_and_go_back() {
     let warnings = server.streams()[0]["warnings"].clone();
     assert!(warnings.as_array().unwrap().iter().any(|warning| warning["code"] == "video-timestamp-jump"), "{warnings}");
     until("the fault is counted", || {
-        (server.metric("stentor_ingest_faults_total{kind=\"video-timestamp-jump\"}") == 1).then_some(())
+        (server.metric("stentor_ingest_faults_total{fault=\"video-timestamp-jump\"}") == 1).then_some(())
     });
     // And that while the stream runs, not when it ends.
     told(&server);

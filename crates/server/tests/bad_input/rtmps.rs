@@ -42,7 +42,7 @@ fn serves(server: &Server, name: &str) {
 fn rubbish_after_the_first_byte_of_tls_is_refused_at_once() {
     let server = Server::dev();
     closed(say(server.rtmp, &[b"\x16\x03\x01\x00\x40", [0xaa; 64].as_slice()].concat()));
-    until("it is counted", || (server.metric("stentor_rtmp_closed_total{kind=\"tls\"}") == 1).then_some(()));
+    until("it is counted", || (server.metric("stentor_rtmp_closed_total{reason=\"tls\"}") == 1).then_some(()));
     serves(&server, "live/show");
 }
 
@@ -53,7 +53,7 @@ fn half_a_hello_and_then_silence_is_given_up() {
     serves(&server, "live/show");
     assert!(closed(half).is_empty());
     assert!(closed(nothing).is_empty());
-    until("both are counted", || (server.metric("stentor_rtmp_closed_total{kind=\"timeout\"}") == 2).then_some(()));
+    until("both are counted", || (server.metric("stentor_rtmp_closed_total{reason=\"timeout\"}") == 2).then_some(()));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn abandoned_connections_are_bounded_and_leave_nothing_behind() {
         }
         let refused = (round * (ABANDONED - CONNECTIONS_MAX)) as u64;
         until("all beyond the bound are refused", || {
-            (server.metric("stentor_rtmp_closed_total{kind=\"too-many-connections\"}") == refused).then_some(())
+            (server.metric("stentor_rtmp_closed_total{reason=\"too-many-connections\"}") == refused).then_some(())
         });
         drop(open);
         until("all have gone", || (counted() == (round * ABANDONED) as u64).then_some(()));
@@ -88,7 +88,7 @@ fn tls_without_a_certificate_is_closed_and_said_once() {
     for _ in 0..3 {
         assert!(closed(say(server.rtmp, HALF_A_HELLO)).is_empty());
     }
-    let series = "stentor_rtmp_closed_total{kind=\"tls-without-certificate\"}";
+    let series = "stentor_rtmp_closed_total{reason=\"tls-without-certificate\"}";
     until("all are counted", || (server.metric(series) == 3).then_some(()));
     assert_eq!(server.log().matches("rtmp.tls_certificate").count(), 1, "{}", server.log());
     serves(&server, "live/show");

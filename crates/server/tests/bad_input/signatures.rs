@@ -191,7 +191,7 @@ fn an_expired_signature_is_told_since_when() {
         "stream a",
     );
     all_say(&refused_publishing(&server, "b", &signed(Scheme::AliyunA, PUSH, "b", "", -30)), "until 20");
-    assert!(server.metric("stentor_refused_total{kind=\"url-signature-expired\"}") >= 12);
+    assert!(server.metric("stentor_refused_total{reason=\"url-signature-expired\"}") >= 12);
     assert_eq!(server.streams_for(&token()).len(), 1);
     publisher.leave();
 }
@@ -224,7 +224,7 @@ fn a_signature_for_another_path_is_refused() {
     let sentence = server.get(&format!("/live/a_720p.flv?{}", alibaba(PLAY, ".flv"))).problem(403);
     assert!(sentence.contains("was used for /live/a_720p.flv"), "{sentence}");
     all_say(&refused_publishing(&server, "b", &alibaba(PUSH, "")), "does not fit /live/b");
-    assert!(server.metric("stentor_refused_total{kind=\"url-signature-wrong\"}") >= 9);
+    assert!(server.metric("stentor_refused_total{reason=\"url-signature-wrong\"}") >= 9);
     publisher.leave();
 }
 
@@ -276,7 +276,7 @@ fn who_is_refused_disturbs_nobody() {
         let unit = crate::rig::relay(&mut publisher, &mut viewer, tag);
         assert!(!unit.payload.units.is_empty());
     }
-    assert!(server.metric("stentor_refused_total{kind=\"url-signature-malformed\"}") >= 7 * 4);
+    assert!(server.metric("stentor_refused_total{reason=\"url-signature-malformed\"}") >= 7 * 4);
     is_discreet(&server, &queries[..0]);
     publisher.leave();
 }

@@ -77,7 +77,7 @@ fn tracks_beyond_the_limit_and_of_other_codecs_are_dropped_and_counted() {
     publisher.send(&further(1, 0, 1, &[0, 0, 0, 0, 0, 0, 9, 1]));
     relay(&mut publisher, &mut viewer, &clip.frames[1]);
     assert_eq!(numbers(&server), 7);
-    let dropped = |kind: &str| server.metric(&format!("stentor_messages_dropped_total{{kind=\"{kind}\"}}"));
+    let dropped = |kind: &str| server.metric(&format!("stentor_messages_dropped_total{{reason=\"{kind}\"}}"));
     assert_eq!((dropped("too-many-tracks"), dropped("track-codec"), dropped("damaged")), (26, 1, 1));
 }
 

@@ -15,8 +15,8 @@ use crate::{
     rig::{RtmpPublisher, Server, server, until},
 };
 
-const KEPT: &str = "stentor_webhooks_total{kind=\"kept\"}";
-const DELIVERED: &str = "stentor_webhooks_total{kind=\"delivered\"}";
+const KEPT: &str = "stentor_webhooks_total{event=\"kept\"}";
+const DELIVERED: &str = "stentor_webhooks_total{event=\"delivered\"}";
 
 fn with_data(receiver: &Receiver, data: &Path, rest: &str) -> String {
     format!("[server]\ndata = \"{}\"\n{}", data.display(), configuration(receiver, rest))
@@ -74,7 +74,7 @@ fn what_was_not_delivered_when_the_server_was_killed_is_delivered_after_it_in_or
     let server = Server::serve(&file);
     RtmpPublisher::connect(&server, "live/last").leave();
     receiver.await_one("the last came", |request| request.stream() == "last");
-    let restored = server.metric("stentor_webhooks_total{kind=\"restored\"}");
+    let restored = server.metric("stentor_webhooks_total{event=\"restored\"}");
     assert!(restored <= 2, "what was delivered is forgotten, but for what was just about to be: {restored}");
 }
 

@@ -33,7 +33,7 @@ fn who_is_allowed_publishes_and_plays_and_the_webhook_knew_who() {
     assert_eq!((info["UserId"].as_str(), info["ClientIp"].as_str()), (Some("ann"), Some("127.0.0.1")));
     assert_eq!((info["Protocol"].as_str(), info["Role"].as_u64()), (Some("rtmp"), Some(20)));
     assert_eq!(info["Query"], "userid=ann&ticket=7&txSecret=***");
-    assert_eq!(server.metric("stentor_webhooks_total{kind=\"veto-allowed\"}"), 2);
+    assert_eq!(server.metric("stentor_webhooks_total{event=\"veto-allowed\"}"), 2);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn who_is_refused_hears_the_webhooks_own_sentence_at_every_door() {
     ] {
         assert_eq!(answer.problem(403), "ask Bob for a ticket");
     }
-    assert_eq!(server.metric("stentor_webhooks_total{kind=\"veto-refused\"}"), 6);
+    assert_eq!(server.metric("stentor_webhooks_total{event=\"veto-refused\"}"), 6);
     assert!(server.streams().is_empty());
 }
 
@@ -119,7 +119,7 @@ fn a_webhook_without_a_valid_answer_refuses_and_says_so() {
     }
     assert!(elsewhere.requests().is_empty(), "a redirect was followed");
     assert!(receiver.sent() < 32 << 20, "{} bytes of an endless answer were taken", receiver.sent());
-    assert_eq!(server.metric("stentor_webhooks_total{kind=\"veto-failed-closed\"}"), 2 * count as u64);
+    assert_eq!(server.metric("stentor_webhooks_total{event=\"veto-failed-closed\"}"), 2 * count as u64);
     let _fine = begin(&server, "live/fine");
 }
 
@@ -174,7 +174,7 @@ fn a_thousand_who_want_to_publish_while_the_webhook_hangs_disturb_nobody() {
     for one in asked {
         one.answer().problem(503);
     }
-    assert_eq!(server.metric("stentor_webhooks_total{kind=\"veto-failed-closed\"}"), MANY as u64);
+    assert_eq!(server.metric("stentor_webhooks_total{event=\"veto-failed-closed\"}"), MANY as u64);
     relay(&mut publisher, &mut viewer, frames.next().unwrap());
     receiver.from_now_on(|_| YES);
     let _again = begin(&server, "live/again");
