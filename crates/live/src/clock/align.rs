@@ -11,7 +11,7 @@ use super::SLEW_PER_SECOND_US;
 /// Where a frame belongs on the stream's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aligned {
-    /// Ticks of the track's clock since the stream's origin. Rises strictly within a track.
+    /// Ticks of the track's clock since the stream's origin. Rises by a millisecond at least within a track.
     pub time: MediaTime,
     /// The same on the wall clock, as smooth as the RTP clock is.
     pub wall: WallTime,
@@ -77,7 +77,8 @@ impl Align {
             }
             None => (lane.insert(Lane::new(time, wall, wall_us, rate_hz)), false),
         };
-        let out = lane.out(time).max(lane.last_out + 1);
+        // A step back would give many frames the time of one, and files count in milliseconds.
+        let out = lane.out(time).max(lane.last_out + i64::from(rate_hz.div_ceil(1_000)));
         lane.last_out = out;
         Aligned { time: out, wall: origin + out.as_micros(rate_hz), discontinuity }
     }

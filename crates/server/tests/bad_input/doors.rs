@@ -86,7 +86,6 @@ fn artc_says_what_is_wrong_with_a_body_and_disturbs_nobody() {
         (with("jsep", offer("hello")), 400, "v=0"),
         (with("jsep", offer(no_media)), 400, "no m=audio and no m=video"),
         (with("jsep", offer(PUBLISH)), 406, "recvonly"),
-        (push(&vp9), 406, "H266"),
         (push(PUBLISH), 409, "already being published"),
         (with("pull_streams", json!([])), 400, "pull_streams"),
         (with("pull_streams", two), 400, "2 streams"),
@@ -101,6 +100,10 @@ fn artc_says_what_is_wrong_with_a_body_and_disturbs_nobody() {
         assert!(sentence.contains(word), "{at}: {sentence}");
         relay(&mut publisher, &mut viewer, &clip.frames[1 + at]);
     }
+    // Who wants a name that is taken is told so first, so this is said of another.
+    let unheard = push(&vp9).replace("live/show", "live/unheard");
+    let sentence = refused(&post(&server, "/live/unheard", &unheard), 406);
+    assert!(sentence.contains("H266"), "{sentence}");
     let sentence = refused(&post(&server, "/live/none", &play_of("artc://h/live/none").to_string()), 404);
     assert!(sentence.contains("live/none"), "{sentence}");
     assert_eq!(server.streams().len(), 1);

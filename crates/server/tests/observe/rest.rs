@@ -87,6 +87,11 @@ fn every_answer_is_as_described() {
     assert_eq!(streams["streams"].as_array().unwrap().len(), 2);
     assert_eq!(streams, all.ask("GET", "/v1/streams", "/v1/streams", true), "an operator sees all of them");
 
+    for admin in [false, true] {
+        let one = all.ask("GET", "/v1/streams/live/show", "/v1/streams/{app}/{stream}", admin);
+        assert_eq!((&one["stream"], &one["health"]["video"]["codec"]), (&"show".into(), &"H264".into()));
+    }
+
     assert_eq!(all.sessions("").len(), 5);
     assert_eq!(all.sessions("app=live&stream=show&action=play").len(), 3);
     assert_eq!(
@@ -124,6 +129,7 @@ fn every_answer_is_as_described() {
             all.ask(method, path, described, true);
         }
     }
+    all.ask("GET", "/v1/streams/live/none", "/v1/streams/{app}/{stream}", false);
     all.ask("GET", "/v1/sessions?limit=0", "/v1/sessions", true);
     all.ask("GET", "/v1/streams?limit=0", "/v1/streams", false);
     all.ask("GET", "/v1/streams?usersig=x", "/v1/streams", false);

@@ -21,30 +21,32 @@ use std::{
 use rig::{Server, until};
 use serde_json::Value;
 
-/// A kind of URL: its name, what stands in for it, and whether the server has the door.
-type Door = (&'static str, &'static str, bool);
+/// A kind of URL: its name, and what stands in for it.
+type Door = (&'static str, &'static str);
 
 /// To publish by. `{http}` and `{rtmp}` are the server's addresses, `{name}` the stream of the AppName `live`.
 const PUSHED: &[Door] = &[
-    ("rtmp", "rtmp://{rtmp}/live/{name}", true),
-    ("whip", "http://{http}/whip/live/{name}", true),
-    ("trtc", "trtc://{http}/push/{name}", false),
-    ("artc", "artc://{http}/live/{name}", false),
-    ("srs", "webrtc://{http}/live/{name}", false),
+    ("rtmp", "rtmp://{rtmp}/live/{name}"),
+    ("rtmps", "rtmps://{rtmp}/live/{name}"),
+    ("whip", "http://{http}/whip/live/{name}"),
+    ("trtc", "trtc://{http}/push/{name}"),
+    ("artc", "artc://{http}/live/{name}"),
+    ("srs", "webrtc://{http}/live/{name}"),
 ];
 /// To play by.
 const PLAYED: &[Door] = &[
-    ("rtmp", "rtmp://{rtmp}/live/{name}", true),
-    ("flv", "http://{http}/live/{name}.flv", true),
-    ("hls", "http://{http}/live/{name}.m3u8", true),
-    ("whep", "http://{http}/whep/live/{name}", true),
-    ("ws-flv", "ws://{http}/live/{name}.flv", false),
-    ("trtc", "trtc://{http}/play/{name}", false),
-    ("artc", "artc://{http}/live/{name}", false),
-    ("srs", "webrtc://{http}/live/{name}", false),
+    ("rtmp", "rtmp://{rtmp}/live/{name}"),
+    ("rtmps", "rtmps://{rtmp}/live/{name}"),
+    ("flv", "http://{http}/live/{name}.flv"),
+    ("hls", "http://{http}/live/{name}.m3u8"),
+    ("whep", "http://{http}/whep/live/{name}"),
+    ("ws-flv", "ws://{http}/live/{name}.flv"),
+    ("trtc", "trtc://{http}/play/{name}"),
+    ("artc", "artc://{http}/live/{name}"),
+    ("srs", "webrtc://{http}/live/{name}"),
 ];
 
-fn url(server: &Server, (_, form, _): &Door, name: &str) -> String {
+fn url(server: &Server, (_, form): &Door, name: &str) -> String {
     let (http, rtmp) = (server.http.to_string(), server.rtmp.to_string());
     form.replace("{http}", &http).replace("{rtmp}", &rtmp).replace("{name}", name)
 }
@@ -55,7 +57,7 @@ struct Pushing(Option<Child>);
 impl Pushing {
     fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stentor"));
-        command.arg("push").args(arguments).arg("--json").stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg("push").args(arguments).args(["--json", "--insecure"]).stdin(Stdio::null()).stdout(Stdio::piped());
         Self(Some(command.spawn().unwrap()))
     }
 
@@ -80,7 +82,7 @@ impl Drop for Pushing {
 
 /// Plays for two seconds; the summary.
 fn play(url: &str) -> Value {
-    let played = rig::server::run(&["play", url, "--seconds", "2", "--json"]);
+    let played = rig::server::run(&["play", url, "--seconds", "2", "--json", "--insecure"]);
     assert_eq!(played.code, Some(0), "{url}: {played:?}");
     assert_eq!(played.out.lines().count(), 1, "one object and nothing else: {played:?}");
     assert!(played.err.is_empty(), "{played:?}");
@@ -97,8 +99,10 @@ fn check(what: &str, report: &Value) {
         (&"H264".into(), &640.into(), &360.into()),
         "{what}"
     );
-    // WebRTC viewers are given the group of pictures that has begun in less time than it took.
-    let fps_max = if report["packets"].is_null() { 31.0 } else { 60.0 };
+    // WebRTC viewers are given the group of pictures that has begun in less time than it took, and the first sender
+    // report of a WebRTC publisher may move its picture once.
+    let is_exact = report["packets"].is_null() && (what.starts_with("rtmp") || !what.contains(" to "));
+    let fps_max = if is_exact { 31.0 } else { 60.0 };
     assert!(is(&video["fps"], 29.0, fps_max) && is(&audio["fps"], 45.0, 51.0), "{what}: {report}");
     assert!(is(&video["frames"], 30.0, 1e6) && is(&video["keyFrames"], 1.0, 1e6), "{what}: {report}");
     assert!(is(&video["mediaMs"], 1_000.0, 1e9) && is(&audio["mediaMs"], 1_000.0, 1e9), "{what}: {report}");
@@ -111,14 +115,14 @@ fn check(what: &str, report: &Value) {
 #[test]
 fn what_is_published_by_any_url_is_played_by_every_url() {
     let server = Server::dev();
-    for door in PUSHED.iter().filter(|(_, _, open)| *open) {
+    for door in PUSHED {
         let name = format!("by-{}", door.0);
         let pushing = Pushing::start(&["test", &url(&server, door, &name), "--loop"]);
         until("the stream is live", || {
             server.streams().iter().any(|live| live["stream"] == name.as_str()).then_some(())
         });
         thread::scope(|scope| {
-            for viewer in PLAYED.iter().filter(|(_, _, open)| *open) {
+            for viewer in PLAYED {
                 let url = url(&server, viewer, &name);
                 scope.spawn(move || check(&format!("{} to {}", door.0, viewer.0), &play(&url)));
             }
@@ -132,9 +136,9 @@ fn what_is_published_by_any_url_is_played_by_every_url() {
 #[test]
 fn a_push_of_a_few_seconds_ends_by_itself() {
     let server = Server::dev();
-    for door in PUSHED.iter().filter(|(_, _, open)| *open) {
+    for door in PUSHED {
         let url = url(&server, door, "short");
-        let pushed = rig::server::run(&["push", "test", &url, "--seconds", "2", "--json"]);
+        let pushed = rig::server::run(&["push", "test", &url, "--seconds", "2", "--json", "--insecure"]);
         assert_eq!(pushed.code, Some(0), "{pushed:?}");
         let report: Value = serde_json::from_str(&pushed.out).unwrap();
         check(door.0, &report);

@@ -21,7 +21,7 @@ fn begin(server: &Server, name: &str) -> RtmpPublisher {
 fn who_is_allowed_publishes_and_plays_and_the_webhook_knew_who() {
     let receiver = Receiver::always(YES);
     let server = Server::serve(&configuration(&receiver, ASKED));
-    let _publisher = begin(&server, "live/show?userid=ann&ticket=7&txSecret=hidden");
+    let _publisher = begin(&server, "live/show?userid=ann&ticket=7&password=hidden");
     let mut viewer = FlvViewer::open(&server, "live/show");
     viewer.frame().unwrap();
     let [publish, play] = receiver.requests().try_into().unwrap();
@@ -32,7 +32,7 @@ fn who_is_allowed_publishes_and_plays_and_the_webhook_knew_who() {
     assert_eq!((info["AppName"].as_str(), info["StreamName"].as_str()), (Some("live"), Some("show")));
     assert_eq!((info["UserId"].as_str(), info["ClientIp"].as_str()), (Some("ann"), Some("127.0.0.1")));
     assert_eq!((info["Protocol"].as_str(), info["Role"].as_u64()), (Some("rtmp"), Some(20)));
-    assert_eq!(info["Query"], "userid=ann&ticket=7&txSecret=***");
+    assert_eq!(info["Query"], "userid=ann&ticket=7&password=***");
     assert_eq!(server.metric("stentor_webhooks_total{event=\"veto-allowed\"}"), 2);
 }
 
