@@ -38,7 +38,7 @@ fn only_an_admin_token_is_one() {
         let answer = server.http(operation.0, operation.1, &[], b"");
         assert!(answer.problem(401).contains("admin token"), "{operation:?}");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
-        for wrong in ["the-token-of-an-admi", "the-token-of-an-admin2", KEY, &user] {
+        for wrong in ["the-token-of-an", "the-token-of-an-admin2", KEY, &user] {
             assert!(bearer(&server, operation, wrong).problem(401).contains("none of this server's"), "{operation:?}");
         }
         // In a URL it would stand in logs of proxies.

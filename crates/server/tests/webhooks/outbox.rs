@@ -57,7 +57,7 @@ fn what_was_not_delivered_when_the_server_was_killed_is_delivered_after_it_in_or
     assert_eq!(before["works"].len(), 2 * ROUNDS);
     assert_eq!((before["fails"].len(), before["fails-too"].len()), (1, 1), "the second waits for the first");
 
-    receiver.from_now_on(|_| YES);
+    receiver.reply_by(|_| YES);
     let server = Server::serve(&file);
     until("the rest is delivered", || (server.metric(DELIVERED) >= 4 * ROUNDS as u64).then_some(()));
     let after = by_stream(&receiver.requests());

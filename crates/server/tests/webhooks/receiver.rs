@@ -111,7 +111,7 @@ impl Receiver {
     }
 
     /// Answers otherwise from now on.
-    pub fn from_now_on(&self, decide: impl Fn(&Request) -> Reply + Send + 'static) {
+    pub fn reply_by(&self, decide: impl Fn(&Request) -> Reply + Send + 'static) {
         *self.shared.decide.lock().unwrap() = Box::new(decide);
     }
 

@@ -131,7 +131,7 @@ fn a_webhook_that_fails_open_lets_them_in_but_a_no_stays_a_no() {
     for (name, _) in misbehaviours(&elsewhere) {
         let _publisher = begin(&server, &format!("live/{name}"));
     }
-    receiver.from_now_on(|_| Reply::Say(403, ""));
+    receiver.reply_by(|_| Reply::Say(403, ""));
     let said = RtmpPublisher::refused(&server, "live/other");
     assert!(said.description.contains("does not allow it"), "{said:?}");
 }
@@ -168,7 +168,7 @@ fn a_thousand_who_want_to_publish_while_the_webhook_hangs_disturb_nobody() {
     let mut publisher = begin(&server, "live/show");
     let mut viewer = FlvViewer::open(&server, "live/show");
     viewer.frame().unwrap();
-    receiver.from_now_on(|_| Reply::Hang);
+    receiver.reply_by(|_| Reply::Hang);
     let mut frames = clip.frames[1..].iter();
     let asked = many(&server, || drop(relay(&mut publisher, &mut viewer, frames.next().unwrap())));
     for one in asked {
@@ -176,7 +176,7 @@ fn a_thousand_who_want_to_publish_while_the_webhook_hangs_disturb_nobody() {
     }
     assert_eq!(server.metric("stentor_webhooks_total{event=\"veto-failed-closed\"}"), MANY as u64);
     relay(&mut publisher, &mut viewer, frames.next().unwrap());
-    receiver.from_now_on(|_| YES);
+    receiver.reply_by(|_| YES);
     let _again = begin(&server, "live/again");
 }
 
@@ -189,7 +189,7 @@ fn a_webhook_is_asked_sixty_four_times_at_once_and_no_more() {
     // Whoever is asked about now comes behind all of them.
     assert!(asked.iter().step_by(100).all(|one| one.is_kept_waiting(Duration::from_millis(1))));
     assert_eq!((receiver.requests().len(), receiver.peak()), (64, 64));
-    receiver.from_now_on(|_| Reply::Say(200, "{\"code\":1}"));
+    receiver.reply_by(|_| Reply::Say(200, "{\"code\":1}"));
     receiver.release();
     let refused = asked.into_iter().map(|one| one.answer().status).filter(|status| *status == 403).count();
     assert_eq!(refused, MANY - 64, "the others had their turn");
