@@ -59,6 +59,10 @@ struct FramesArgs {
     /// Length of the window in which frames are counted.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
+    /// Seconds for which publishers send before viewers come: past the length of the server's cache, so that what it
+    /// holds for streams is not taken for what it holds for viewers.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=600))]
+    warm_up: u64,
     /// Bits of pictures in a second.
     #[arg(long, default_value_t = 2_500_000, value_parser = clap::value_parser!(u64).range(10_000..=50_000_000))]
     bitrate: u64,
@@ -126,7 +130,7 @@ async fn measure(args: &FramesArgs) -> anyhow::Result<(bool, Value)> {
     let (stop, stopped) = watch::channel(false);
     let publishers = publish(args, &run, &stopped)?;
     until(&run, &run.publishing, args.publishers, "publishers").await?;
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(Duration::from_secs(args.warm_up)).await;
     let before = server.map(|server| server.memory_bytes()).transpose()?;
     let viewers = watch_all(args, &run).await;
     until(&run, &run.watching, args.flv_viewers + args.rtmp_viewers, "viewers").await?;

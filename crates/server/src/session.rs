@@ -246,9 +246,11 @@ impl Session {
     }
 
     /// Returns when an operator ended the session.
-    pub async fn stopped(&self) {
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut stop = self.known.stop.subscribe();
-        let _ = stop.wait_for(|stop| *stop).await;
+        async move {
+            let _ = stop.wait_for(|stop| *stop).await;
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod socket;
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, pin::Pin, sync::Arc};
 
 use axum::{
     body::Body,
@@ -65,6 +65,7 @@ async fn open(app: &Arc<App>, live: &str, stream: &str, request: &Parts) -> Resu
         headers: Headers::default(),
         queue: VecDeque::from([header]),
         _viewer: stream.watch(session.known()),
+        stopped: Box::pin(session.stopped()),
         session,
         _wanted: wanted,
     })
@@ -90,6 +91,7 @@ struct Viewing {
     headers: Headers,
     queue: VecDeque<Bytes>,
     session: Session,
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
     _viewer: Viewer,
     _wanted: FramesWanted,
 }
@@ -106,7 +108,7 @@ impl Viewing {
             self.queue.shrink_to(QUEUE_KEPT);
             let entries = tokio::select! {
                 entries = self.reader.next(&self.app) => entries.map_err(NoMore::Over)?,
-                () = self.session.stopped() => return Err(NoMore::Asked),
+                () = &mut self.stopped => return Err(NoMore::Asked),
             };
             for entry in entries {
                 if self.headers.needs(&entry) {

@@ -75,9 +75,10 @@ pub async fn serve(
 async fn serve_one(socket: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, router: Router, counters: &Counters) {
     let _ = socket.set_nodelay(true);
     let socket = Patient::new(socket);
-    let Some(tls) = tls else { return speak(socket, peer, router, counters).await };
-    match tokio::time::timeout(HEADER_TIMEOUT, tls.accept(socket)).await {
-        Ok(Ok(socket)) => speak(socket, peer, router, counters).await,
+    // Boxed, so that a plain connection has no room for TLS in its task.
+    let Some(tls) = tls else { return Box::pin(speak(socket, peer, router, counters)).await };
+    match Box::pin(tokio::time::timeout(HEADER_TIMEOUT, tls.accept(socket))).await {
+        Ok(Ok(socket)) => Box::pin(speak(socket, peer, router, counters)).await,
         Ok(Err(_)) => counters.add("http_refused", "tls-handshake"),
         Err(_) => counters.add("http_refused", "tls-handshake-timeout"),
     }

@@ -1,6 +1,6 @@
 //! A stream to an RTMP viewer: the same bytes for every viewer.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use live::stream::Headers;
@@ -44,9 +44,13 @@ pub(super) async fn run(
     connection.session.accept();
     connection.flush().await?;
     let _viewer = found.watch(session.known());
-    tracing::info!(peer = %connection.peer, stream = %key, "RTMP viewer");
+    // The span is not entered for what follows: that would be done again for every frame of every viewer.
+    session.span().in_scope(|| tracing::info!(peer = %connection.peer, stream = %key, "RTMP viewer"));
     play(connection, app, found, &session).await
 }
+
+/// Room for so many frames is kept between writes.
+const PARTS_KEPT: usize = 8;
 
 async fn play(
     connection: &mut Connection,
@@ -63,6 +67,8 @@ async fn play(
     let mut reader = Reader::new(stream, app.viewing);
     let mut headers = Headers::default();
     let mut parts: Vec<Bytes> = Vec::new();
+    let stopped = session.stopped();
+    tokio::pin!(stopped);
     loop {
         tokio::select! {
             entries = reader.next(app) => match entries {
@@ -79,7 +85,7 @@ async fn play(
                 }
                 Err(Over::TooSlow) => return Ok(Closed::TooSlow),
             },
-            () = session.stopped() => {
+            () = &mut stopped => {
                 connection.session.end_play("ended by an operator");
                 connection.farewell().await?;
                 return Ok(Closed::StreamOver);
@@ -95,7 +101,9 @@ async fn play(
         }
         if !parts.is_empty() {
             session.count(parts.iter().map(Bytes::len).sum());
-            connection.write(&mem::take(&mut parts)).await?;
+            connection.write(&parts).await?;
+            parts.clear();
+            parts.shrink_to(PARTS_KEPT);
         }
         connection.ask_to_move(app).await?;
     }

@@ -6,7 +6,9 @@ mod to_stream;
 
 use std::{
     net::SocketAddr,
+    pin::Pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -15,6 +17,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
+    time::Sleep,
 };
 use tracing::Instrument as _;
 use wire::rtmp::{
@@ -96,7 +99,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, settings: Settings, mut
 
 async fn connection(tcp: TcpStream, peer: SocketAddr, app: &Arc<App>, settings: Arc<Settings>) -> Closed {
     let accepted = Instant::now();
-    let socket = match Socket::open(tcp, accepted, &settings.tls).await {
+    let socket = match Box::pin(Socket::open(tcp, accepted, &settings.tls)).await {
         Ok(socket) => socket,
         Err(OpenError::Gone) => return Closed::Peer,
         Err(OpenError::Silent) => return Closed::Silent,
@@ -156,6 +159,8 @@ struct Connection {
     session: Session,
     read: BytesMut,
     read_bytes: usize,
+    /// Fires when the session's time may be over.
+    timer: Pin<Box<Sleep>>,
     settings: Arc<Settings>,
     asked_to_move: bool,
 }
@@ -177,6 +182,7 @@ impl Connection {
             session: Session::new(config, began, rand::random()),
             read: BytesMut::new(),
             read_bytes: READ_BYTES_OTHERS,
+            timer: Box::pin(tokio::time::sleep(WRITE_TIMEOUT)),
             settings,
             asked_to_move: false,
         }
@@ -188,20 +194,22 @@ impl Connection {
         }
     }
 
+    /// What comes after is boxed, so that a viewer's task has no room for what only publishers and newcomers need.
     async fn until_known(&mut self, app: &Arc<App>) -> Result<Closed, Closed> {
         loop {
             match self.next().await? {
-                Next::Event(Event::Publish(request)) => match self.admit(app, &request, Action::Publish).await {
-                    Ok(admitted) => {
-                        let span = admitted.session.span();
-                        return to_stream::run(self, app, admitted).instrument(span).await;
+                Next::Event(Event::Publish(request)) => {
+                    match Box::pin(self.admit(app, &request, Action::Publish)).await {
+                        Ok(admitted) => {
+                            let span = admitted.session.span();
+                            return Box::pin(to_stream::run(self, app, admitted).instrument(span)).await;
+                        }
+                        Err(refusal) => return self.refuse(app, &refusal).await,
                     }
-                    Err(refusal) => return self.refuse(app, &refusal).await,
-                },
-                Next::Event(Event::Play(request)) => match self.admit(app, &request, Action::Play).await {
+                }
+                Next::Event(Event::Play(request)) => match Box::pin(self.admit(app, &request, Action::Play)).await {
                     Ok(admitted) => {
-                        let span = admitted.session.span();
-                        return from_stream::run(self, app, admitted, &request.query).instrument(span).await;
+                        return Box::pin(from_stream::run(self, app, admitted, &request.query)).await;
                     }
                     Err(refusal) => return self.refuse(app, &refusal).await,
                 },
@@ -279,20 +287,32 @@ impl Connection {
     /// Waits until something was read, or the session's time is over, and hands it to the session. Cancel safe. `say`
     /// has to be called until it is `None` before the next call.
     async fn hear(&mut self) -> Result<(), Closed> {
-        let deadline = self.session.poll_timeout().unwrap_or_else(|| Instant::now() + WRITE_TIMEOUT);
         // Frames are slices of what is read, so a buffer is used up before the next is made.
         if self.read.capacity() < self.read_bytes / READ_ROOM_PART {
             self.read.reserve(self.read_bytes);
         }
-        let heard = match tokio::time::timeout_at(deadline.into(), self.socket.read_buf(&mut self.read)).await {
-            Err(_) => self.session.handle_timeout(Instant::now()),
-            Ok(Err(_) | Ok(0)) => return Err(Closed::Peer),
-            Ok(Ok(_)) => {
-                let bytes = self.read.split().freeze();
-                self.session.receive(Instant::now(), bytes)
+        // A viewer waits here again after each frame. So one timer serves all waits: it is set anew only where it would
+        // fire too late, and looked at again where it fired too early.
+        let heard = loop {
+            let deadline = self.session.poll_timeout().unwrap_or_else(|| Instant::now() + WRITE_TIMEOUT).into();
+            if self.timer.deadline() > deadline || self.timer.is_elapsed() {
+                self.timer.as_mut().reset(deadline);
+            }
+            tokio::select! {
+                biased;
+                read = self.socket.read_buf(&mut self.read) => break read,
+                () = self.timer.as_mut() => if tokio::time::Instant::now() >= deadline {
+                    return self.session.handle_timeout(Instant::now()).map_err(|error| closed_by(&error));
+                }
             }
         };
-        heard.map_err(|error| closed_by(&error))
+        match heard {
+            Err(_) | Ok(0) => Err(Closed::Peer),
+            Ok(_) => {
+                let bytes = self.read.split().freeze();
+                self.session.receive(Instant::now(), bytes).map_err(|error| closed_by(&error))
+            }
+        }
     }
 
     /// Writes what the session has to say, up to the next event. `None` when there is nothing more.
@@ -324,7 +344,14 @@ impl Connection {
             self.socket.write_all_buf(&mut queue).await?;
             self.socket.flush().await
         };
-        match tokio::time::timeout(WRITE_TIMEOUT, writing).await {
+        tokio::pin!(writing);
+        // Nearly always there is room, and then no timer is needed.
+        let at_once = std::future::poll_fn(|context| Poll::Ready(writing.as_mut().poll(context))).await;
+        let written = match at_once {
+            Poll::Ready(written) => Ok(written),
+            Poll::Pending => tokio::time::timeout(WRITE_TIMEOUT, writing).await,
+        };
+        match written {
             Err(_) => Err(Closed::Silent),
             Ok(Err(_)) => Err(Closed::Peer),
             Ok(Ok(())) => Ok(()),
