@@ -161,8 +161,13 @@ impl Urls {
         }
     }
 
+    /// Host and port of HTTP, for schemes of their own.
+    fn host(&self) -> &str {
+        self.http.split_once("://").map_or(self.http.as_str(), |(_, host)| host)
+    }
+
     fn json(&self, key: &str, token: &str) -> String {
-        let (http, rtmp) = (&self.http, &self.rtmp);
+        let (http, rtmp, host) = (&self.http, &self.rtmp, self.host());
         json!({
             "http": http,
             "rtmp": rtmp,
@@ -178,21 +183,27 @@ impl Urls {
                 "flv": format!("{http}/live/demo.flv"),
                 "hls": format!("{http}/live/demo.m3u8"),
                 "rtmp": format!("{rtmp}/live/demo"),
+                "artc": format!("artc://{host}/live/demo"),
+                "trtc": format!("trtc://{host}/play/demo"),
+                "wsFlv": format!("ws://{host}/live/demo.flv"),
             },
         })
         .to_string()
     }
 
     fn table(&self, (key, token): (&str, &str), lan: bool) -> String {
-        let (http, rtmp) = (&self.http, &self.rtmp);
+        let (http, rtmp, host) = (&self.http, &self.rtmp, self.host());
         let mut out = format!(
             "\n  Stentor is ready. Open  {http}/\n\n\
              \x20 Plays already (the demo stream)\n\
              \x20   page    {http}/\n\
              \x20   WebRTC  {http}/whep/live/demo\n\
-             \x20   FLV     {http}/live/demo.flv\n\
+             \x20   FLV     {http}/live/demo.flv  (ws:// as well)\n\
              \x20   HLS     {http}/live/demo.m3u8\n\
-             \x20   RTMP    {rtmp}/live/demo\n\n\
+             \x20   RTMP    {rtmp}/live/demo  (rtmps:// as well)\n\
+             \x20   artc    artc://{host}/live/demo\n\
+             \x20   trtc    trtc://{host}/play/demo\n\
+             \x20   here    stentor play {http}/whep/live/demo\n\n\
              \x20 Publish your own as live/show\n\
              \x20   ffmpeg  ffmpeg -re -i FILE -c:v libx264 -bf 0 -g 60 -c:a aac -f flv {rtmp}/live/show\n\
              \x20   OBS     Server {rtmp}/live   Stream key show   (Output > Advanced > Max B-frames 0)\n\
