@@ -90,6 +90,7 @@ fn tls_without_a_certificate_is_closed_and_said_once() {
     }
     let series = "stentor_rtmp_closed_total{reason=\"tls-without-certificate\"}";
     until("all are counted", || (server.metric(series) == 3).then_some(()));
+    server.said("rtmp.tls_certificate");
     assert_eq!(server.log().matches("rtmp.tls_certificate").count(), 1, "{}", server.log());
     serves(&server, "live/show");
 }

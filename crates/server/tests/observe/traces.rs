@@ -112,6 +112,7 @@ fn a_collector_that_fails_is_said_once_and_disturbs_nobody() {
             publish_and_play(&server);
             until("the failure is counted", || (server.metric("stentor_traces_failed_total") >= times).then_some(()));
         }
+        server.said("traces cannot be sent");
         assert_eq!(server.log().matches("traces cannot be sent").count(), 1, "{}", server.log());
         assert_eq!(server.log().lines().filter(|line| line.contains("ERROR")).count(), 0, "{}", server.log());
         server.terminate();

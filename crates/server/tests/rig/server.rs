@@ -100,7 +100,13 @@ impl Server {
         Self { child, http: unknown(), rtmp: unknown(), admin_token, log, _configuration: configuration }
     }
 
-    /// What the server has written to standard error.
+    /// Waits until the log says this: it is read by a thread of its own, which may be behind what the server did.
+    #[allow(dead_code, reason = "not every test binary reads logs")]
+    pub fn said(&self, what: &str) {
+        until("the log says it", || self.log().contains(what).then_some(()));
+    }
+
+    /// What the server has written to standard error, as far as it was read.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
