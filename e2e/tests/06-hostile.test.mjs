@@ -130,6 +130,14 @@ const offers = Object.fromEntries(
   ),
 );
 
+/** Who comes at a limit of the server is turned away in words; that is as good an end as being let go. */
+let turnedAway = 0;
+const isFull = (text) => {
+  const full = /at its limit of \d+/.test(text);
+  turnedAway += Number(full);
+  return full;
+};
+
 /** One request, answered with this status; its answer is read to the end or left unread, and never followed up. */
 function ask(path, { body, type, leave = false, expect = 200, headers = {} }) {
   const whole = { ...headers, ...(type && { 'content-type': type }) };
@@ -147,7 +155,7 @@ function ask(path, { body, type, leave = false, expect = 200, headers = {} }) {
       }
       response.on('data', (chunk) => (text += chunk));
       response.on('error', reject);
-      response.on('end', () => (response.statusCode === expect && !/"code":[1-9](?!00)/.test(text) ? resolve(text) : reject(new Error(`${path}: ${response.statusCode} ${text}`))));
+      response.on('end', () => (isFull(text) || response.statusCode === expect && !/"code":[1-9](?!00)/.test(text) ? resolve(text) : reject(new Error(`${path}: ${response.statusCode} ${text}`))));
     });
     sent.on('upgrade', (_, socket) => {
       socket.once('data', () => {
@@ -196,7 +204,7 @@ test(`${ABANDONED} sessions opened and abandoned at each door are let go`, { tim
     for (const [door, open] of Object.entries(abandoned)) {
       const began = performance.now();
       await inParallel(ABANDONED, open);
-      t.diagnostic(`${door}: ${Math.round(performance.now() - began)} ms`);
+      t.diagnostic(`${door}: ${Math.round(performance.now() - began)} ms, ${turnedAway} turned away so far`);
       const { status } = await fetch(`${server.http}/healthz`);
       assert.equal(status, 200, door);
       // A server holds so many WebRTC sessions and no more; the next door's are let in when these have gone.
@@ -204,6 +212,8 @@ test(`${ABANDONED} sessions opened and abandoned at each door are let go`, { tim
     }
   });
   assertUndisturbed(steps);
+  // The limits are above what this test opens where nobody asks for more of it.
+  if (ABANDONED <= 2_500) assert.equal(turnedAway, 0);
   const over = performance.now();
   let now;
   try {
