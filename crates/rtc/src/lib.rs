@@ -5,6 +5,7 @@
 //! behind this door and appears in no public type.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod clock;
 mod config;
 mod error;
@@ -13,6 +14,7 @@ mod leg;
 mod sdp;
 pub mod stun;
 
+pub use batch::{Batch, Outbound};
 pub use config::{Certificate, CertificateError, Config, Protocol, Purpose};
 pub use error::{AnswerError, NotSent, OfferError, RestartError};
 pub use key_start::starts_key_frame;
