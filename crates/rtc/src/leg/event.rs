@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Instant};
 
 use media::{Kind, RtpPacket};
+use smallvec::SmallVec;
 
 use crate::config::Protocol;
 
@@ -64,6 +65,14 @@ pub enum Event {
     KeyFrameRequested {
         /// Sound or picture.
         kind: Kind,
+    },
+    /// The viewer lacks packets of ours and asks for them again (NACK, RFC 4585 section 6.2.1): find them and `resend`
+    /// them. Only our own leg says so; the str0m leg repairs by itself.
+    Repair {
+        /// Sound or picture.
+        kind: Kind,
+        /// The last 16 bits of the viewer's sequence numbers.
+        numbers: SmallVec<[u16; 16]>,
     },
     /// The leg is over. It comes once.
     Closed(CloseReason),
