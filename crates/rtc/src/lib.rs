@@ -12,6 +12,7 @@ mod error;
 mod key_start;
 mod leg;
 mod sdp;
+pub mod srtp;
 pub mod stun;
 
 pub use batch::{Batch, Outbound};
