@@ -11,6 +11,7 @@ mod config;
 mod error;
 mod key_start;
 mod leg;
+pub mod rtcp;
 mod sdp;
 pub mod srtp;
 pub mod stun;
