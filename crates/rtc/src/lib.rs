@@ -15,6 +15,7 @@ pub mod rtcp;
 mod sdp;
 pub mod srtp;
 pub mod stun;
+pub mod view;
 
 pub use batch::{Batch, Outbound};
 pub use config::{Certificate, CertificateError, Config, Protocol, Purpose};

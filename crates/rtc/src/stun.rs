@@ -116,7 +116,8 @@ pub fn check<'a>(request: &'a [u8], password: &str) -> Result<Check<'a>, Refused
 /// section 14.5.
 fn integrity_of(message: &[u8], at: usize, password: &str) -> Option<hmac::Tag> {
     let signed = u16::try_from((at + 4 + INTEGRITY).checked_sub(HEADER)?).ok()?;
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes()));
+    let mut context =
+        hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes()));
     context.update(message.get(..2)?);
     context.update(&signed.to_be_bytes());
     context.update(message.get(4..at)?);
@@ -379,7 +380,8 @@ mod tests {
             let mut out = Batch::new(1_000);
             let request = good(true);
             let check = answer(&request, Protocol::Udp, from, "password", &mut out).unwrap();
-            let expected = Check { local: "server", remote: "client", priority: 258, nominates: true, transaction: [7; 12] };
+            let expected =
+                Check { local: "server", remote: "client", priority: 258, nominates: true, transaction: [7; 12] };
             assert_eq!(check, expected);
             let run = out.runs().next().unwrap();
             assert_eq!((run.to, out.datagrams()), (from, 1));

@@ -98,7 +98,9 @@ impl Dtls {
                     let expected = self.expected.take();
                     self.verified = expected.is_some_and(|expected| expected.fits(certificate));
                     if !self.verified {
-                        return Step::Failed("the peer's certificate is not the one whose fingerprint it offered".into());
+                        return Step::Failed(
+                            "the peer's certificate is not the one whose fingerprint it offered".into(),
+                        );
                     }
                 }
                 Output::KeyingMaterial(material, profile) if self.verified => {
@@ -132,6 +134,7 @@ impl Fingerprint {
         let hash = digest::digest(self.algorithm, certificate);
         let mut own = hash.as_ref().iter();
         // Not a secret: the offer says it, and so does the certificate.
-        self.value.split(':').all(|byte| u8::from_str_radix(byte, 16).ok().as_ref() == own.next()) && own.next().is_none()
+        self.value.split(':').all(|byte| u8::from_str_radix(byte, 16).ok().as_ref() == own.next())
+            && own.next().is_none()
     }
 }

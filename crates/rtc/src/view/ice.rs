@@ -114,6 +114,13 @@ impl Ice {
         self.checked_at.map(|at| at + SILENT_MAX)
     }
 
+    /// When there is something to decide, unless the peer is heard of before.
+    pub(super) fn timer(&self, now: Instant) -> Option<Instant> {
+        let current = self.paths.iter().find(|path| Some(path.way) == self.current);
+        let leaves = current.map(|path| path.checked_at + PATH_SILENT_MAX).filter(|at| *at > now);
+        leaves.into_iter().chain(self.gone_at()).min()
+    }
+
     fn checked(&mut self, now: Instant, way: Way, priority: u32, nominates: bool) {
         let current = self.paths.iter().find(|path| Some(path.way) == self.current);
         let current = current.map(|path| (path.nominated_at, path.priority));
@@ -132,7 +139,9 @@ impl Ice {
             None => true,
             Some((None, _)) => nominates,
             // A peer that nominates several paths by turns (RFC 5245 allows it) means the best of them.
-            Some((Some(other), best)) => nominates && (nominated_before.is_none_or(|own| own > other) || priority > best),
+            Some((Some(other), best)) => {
+                nominates && (nominated_before.is_none_or(|own| own > other) || priority > best)
+            }
         };
         if moves {
             self.current = Some(way);
@@ -155,7 +164,8 @@ fn credentials() -> Option<(String, String)> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut random = [0; UFRAG_LENGTH + PASSWORD_LENGTH];
     rand::fill(&mut random).ok()?;
-    let mut letters = random.iter().filter_map(|byte| LETTERS.get(usize::from(byte & 63))).map(|byte| char::from(*byte));
+    let mut letters =
+        random.iter().filter_map(|byte| LETTERS.get(usize::from(byte & 63))).map(|byte| char::from(*byte));
     Some((letters.by_ref().take(UFRAG_LENGTH).collect(), letters.collect()))
 }
 
