@@ -5,6 +5,7 @@
 //! behind this door and appears in no public type.
 #![forbid(unsafe_code)]
 
+pub mod bandwidth;
 mod batch;
 mod clock;
 mod config;
