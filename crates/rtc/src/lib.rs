@@ -12,6 +12,7 @@ mod config;
 mod error;
 mod key_start;
 mod leg;
+pub mod light;
 pub mod rtcp;
 mod sdp;
 pub mod srtp;

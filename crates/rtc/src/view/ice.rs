@@ -27,7 +27,7 @@ const UFRAG_LENGTH: usize = 8;
 const PASSWORD_LENGTH: usize = 24;
 
 /// A way to the peer: how, and where to.
-pub(super) type Way = (Protocol, SocketAddr);
+pub(crate) type Way = (Protocol, SocketAddr);
 
 /// Our end of the connectivity checks.
 #[derive(Debug)]

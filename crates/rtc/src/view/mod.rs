@@ -4,11 +4,11 @@
 //! Connecting is in `ice` and `dtls`, sending in `egress`, `header` and `repair`, what comes back in `feedback`. It keeps
 //! numbers and keys, never packets. The str0m leg behind the same door is what it is compared with.
 
-mod dtls;
+pub(crate) mod dtls;
 mod egress;
 mod feedback;
 mod header;
-mod ice;
+pub(crate) mod ice;
 mod repair;
 
 use std::{
