@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Instant};
 
 use media::{Kind, RtpPacket};
+use smallvec::SmallVec;
 
 use crate::config::Protocol;
 
@@ -24,24 +25,9 @@ pub enum Input<'a> {
     Timeout,
 }
 
-/// A datagram to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// How.
-    pub proto: Protocol,
-    /// From which candidate of ours; a socket bound to a wildcard need not heed it.
-    pub from: SocketAddr,
-    /// To where.
-    pub to: SocketAddr,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// What a leg wants done.
+/// What a leg has to say; what it sends goes into the batch that it is handed.
 #[derive(Debug)]
 pub enum Output {
-    /// Send this.
-    Transmit(Transmit),
     /// Something happened.
     Event(Event),
     /// Nothing more until then, a datagram, or a send.
@@ -64,6 +50,13 @@ pub enum Event {
     KeyFrameRequested {
         /// Sound or picture.
         kind: Kind,
+    },
+    /// The peer misses packets that it was sent: the caller has them, and hands them to `Leg::resend`.
+    Repair {
+        /// Sound or picture.
+        kind: Kind,
+        /// Their sequence numbers towards this peer, as they went on the wire.
+        numbers: SmallVec<[u16; 16]>,
     },
     /// The leg is over. It comes once.
     Closed(CloseReason),
