@@ -57,7 +57,9 @@ pub(super) fn run(
 fn flush(shard: &mut Shard, socket: &mut MediaSocket, events: &dyn Fn(Event)) -> Instant {
     loop {
         match shard.poll_output() {
-            Output::Transmit(transmit) => socket.send(outward(transmit.proto), transmit.to, &transmit.bytes),
+            Output::Transmit(transmit) => {
+                socket.send(outward(transmit.proto), transmit.to, &transmit.bytes, transmit.bytes.len());
+            }
             Output::Event(event) => events(event),
             Output::Timeout(at) => return at,
         }
