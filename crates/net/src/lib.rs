@@ -3,6 +3,7 @@
 //! What lives here: sockets and nothing else. Who a datagram is for is `sfu`'s business.
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod bind;
 mod framing;
 mod singles;
 mod socket;

@@ -2,15 +2,15 @@
 
 use std::{
     fmt, io,
-    net::{Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use mio::{Events, Interest, Poll, Token, net::TcpListener, net::UdpSocket};
-use socket2::{Domain, Socket, Type};
+use mio::{Events, Interest, Poll, Token};
 
 use crate::{
+    bind::{self, Pair},
     stats::SocketStats,
     tcp::Connections,
     udp::{DATAGRAM_BYTES_MAX, Udp},
@@ -21,14 +21,8 @@ const LISTENER: Token = Token(1);
 const WAKE: Token = Token(2);
 const FIRST_CONNECTION: usize = 16;
 
-/// Kernel buffers that are asked for, each way: the burst of a key frame to many viewers. The kernel may give less.
-const BUFFER_BYTES: usize = 4 << 20;
 /// Readiness events taken at once.
 const EVENTS_MAX: usize = 256;
-/// Ports tried where port 0 was asked for and the TCP port of the same number is taken.
-const PORT_TRIES: usize = 16;
-/// Connections waiting to be accepted.
-const BACKLOG: i32 = 128;
 /// TCP connections are looked after this often.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -95,43 +89,26 @@ impl MediaSocket {
     /// # Errors
     /// Where the port is taken, or the process may not have it.
     pub fn bind(addr: SocketAddr, now: Instant) -> io::Result<Self> {
-        let tries = if addr.port() == 0 { PORT_TRIES } else { 1 };
-        let mut result = Self::bind_once(addr, now);
-        for _ in 1..tries {
-            if result.is_ok() {
-                break;
-            }
-            result = Self::bind_once(addr, now);
-        }
-        result
+        let mut group = Self::bind_group(addr, 1, now)?;
+        group.pop().ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    fn bind_once(addr: SocketAddr, now: Instant) -> io::Result<Self> {
-        let udp = Socket::new(Domain::for_address(addr), Type::DGRAM, None)?;
-        let dual_stack = addr.ip() == Ipv6Addr::UNSPECIFIED;
-        if addr.is_ipv6() {
-            udp.set_only_v6(!dual_stack)?;
-        }
-        // Less than asked for is not an error: the limits are the operator's.
-        let _ = udp.set_recv_buffer_size(BUFFER_BYTES);
-        let _ = udp.set_send_buffer_size(BUFFER_BYTES);
-        udp.set_nonblocking(true)?;
-        udp.bind(&addr.into())?;
-        let udp = std::net::UdpSocket::from(udp);
-        let addr = udp.local_addr()?;
+    /// Binds the sockets of so many media threads, one at least, to the same port number. The kernel gives each of them
+    /// some of the peers, and a peer stays with one as long as its address does not change and the group does not; each
+    /// may send to all peers. A group of several asks for `SO_REUSEPORT`, but only once the port is its own: where any
+    /// process has it, the address is in use, and no other group of ours joins this one.
+    ///
+    /// # Errors
+    /// Where the port is taken, the process may not have it, or several are wanted and the system is not Linux.
+    pub fn bind_group(addr: SocketAddr, count: usize, now: Instant) -> io::Result<Vec<Self>> {
+        bind::bind(addr, count)?.into_iter().map(|pair| Self::new(pair, now)).collect()
+    }
 
-        let listener = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-        if addr.is_ipv6() {
-            listener.set_only_v6(!dual_stack)?;
-        }
-        listener.set_reuse_address(true)?;
-        listener.set_nonblocking(true)?;
-        listener.bind(&addr.into())?;
-        listener.listen(BACKLOG)?;
-
+    fn new(pair: Pair, now: Instant) -> io::Result<Self> {
+        let addr = pair.addr;
         let poll = Poll::new()?;
-        let mut udp = Udp::new(UdpSocket::from_std(udp), addr, dual_stack);
-        let mut tcp = Connections::new(TcpListener::from_std(listener.into()), FIRST_CONNECTION);
+        let mut udp = Udp::new(pair.udp, addr, bind::is_dual_stack(addr));
+        let mut tcp = Connections::new(pair.tcp, FIRST_CONNECTION);
         poll.registry().register(&mut udp, UDP, Interest::READABLE)?;
         poll.registry().register(tcp.listener(), LISTENER, Interest::READABLE)?;
         let waker = Waker(Arc::new(mio::Waker::new(poll.registry(), WAKE)?));

@@ -87,3 +87,47 @@ fn a_peer_that_does_not_read_costs_a_bounded_buffer() {
     assert!(socket.stats().tcp.dropped > 0);
     assert_eq!(socket.stats().tcp.connections, 1, "slow is not gone");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn each_of_a_group_gets_some_peers_and_all_of_what_these_send_and_may_answer_any() {
+    for bound in ["127.0.0.1:0", "[::]:0"] {
+        let mut group = MediaSocket::bind_group(bound.parse().unwrap(), 2, Instant::now()).unwrap();
+        let to: SocketAddr = format!("127.0.0.1:{}", group[0].local_addr().port()).parse().unwrap();
+        // That one of two gets none of 64 happens once in 2^63.
+        let peers: Vec<_> = (0..64).map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        let connections: Vec<_> = (0..64)
+            .map(|_| {
+                let mut connection = std::net::TcpStream::connect(to).unwrap();
+                connection.write_all(&[0, 1, 9]).unwrap();
+                connection
+            })
+            .collect();
+        for byte in [1, 2] {
+            peers.iter().for_each(|peer| assert_eq!(peer.send_to(&[byte], to).unwrap(), 1));
+        }
+        let mut got = [Vec::new(), Vec::new()];
+        let end = Instant::now() + Duration::from_secs(20);
+        while got.iter().map(Vec::len).sum::<usize>() < 64 * 3 && Instant::now() < end {
+            for (socket, got) in group.iter_mut().zip(&mut got) {
+                let take = &mut |received: Received<'_>| got.push((received.proto, received.from));
+                socket.wait(Instant::now(), Duration::from_millis(1), take).unwrap();
+            }
+        }
+        let count = |got: &[_], peer| got.iter().filter(|from| **from == peer).count();
+        for peer in &peers {
+            let peer = (Protocol::Udp, peer.local_addr().unwrap());
+            let counts = (count(&got[0], peer), count(&got[1], peer));
+            assert!(counts == (2, 0) || counts == (0, 2), "{bound}: {counts:?}");
+        }
+        for proto in [Protocol::Udp, Protocol::Tcp] {
+            assert!(got.iter().all(|got| got.iter().any(|from| from.0 == proto)), "{bound}: {proto:?}");
+        }
+        assert_eq!(got.concat().len(), 64 * 3);
+        for socket in &mut group {
+            socket.send(Protocol::Udp, peers[0].local_addr().unwrap(), b"from any", 8);
+            assert_eq!(peers[0].recv(&mut [0; 16]).unwrap(), 8);
+        }
+        drop(connections);
+    }
+}
