@@ -23,5 +23,5 @@ pub use batch::{Batch, Outbound};
 pub use config::{Certificate, CertificateError, Config, Protocol, Purpose};
 pub use error::{AnswerError, NotSent, OfferError, RestartError};
 pub use key_start::starts_key_frame;
-pub use leg::{CloseReason, Event, Input, Leg, Offering, Outgoing, Output, PAYLOAD_BYTES_MAX, Transmit, Wanted};
+pub use leg::{CloseReason, Event, Input, Leg, Offering, Outgoing, Output, PAYLOAD_BYTES_MAX, Wanted};
 pub use sdp::{Answer, OFFER_BYTES_MAX, is_ice_restart};
