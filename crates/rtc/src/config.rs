@@ -1,7 +1,13 @@
 //! What all legs of a process share, and what one leg is for.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use aws_lc_rs::digest;
 use media::{Codec, WallTime};
 use str0m::{config::DtlsCert, crypto::CryptoProvider};
 
@@ -55,9 +61,21 @@ impl Config {
 /// A self-signed DTLS certificate and its key. Cloning shares it.
 #[derive(Clone)]
 pub struct Certificate {
-    pub(crate) identity: DtlsCert,
+    pub(crate) identity: Arc<DtlsCert>,
     pub(crate) crypto: Arc<CryptoProvider>,
+    /// DTLS of our own leg.
+    pub(crate) dtls: Arc<dimpl::Config>,
 }
+
+/// Handshakes of our own leg. A lost flight is repeated sooner than after dimpl's second, since the viewer waits for it;
+/// the queues are as long as a handshake in fragments needs.
+const FLIGHT_RTO: Duration = Duration::from_millis(400);
+const FLIGHT_RETRIES: usize = 6;
+const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+const DTLS_QUEUE_RX: usize = 16;
+const DTLS_QUEUE_TX: usize = 10;
+/// Longest DTLS datagram that we send, as on the str0m leg.
+const DTLS_MTU: usize = 1_150;
 
 impl Certificate {
     /// Makes a new certificate: once in the life of a process, since it costs a key pair.
@@ -67,7 +85,24 @@ impl Certificate {
     pub fn generate() -> Result<Self, CertificateError> {
         let crypto = Arc::new(str0m::crypto::from_feature_flags());
         let identity = crypto.dtls_provider.generate_certificate().ok_or(CertificateError)?;
-        Ok(Self { identity, crypto })
+        // ICE has shown that the peer is where it says, so no cookie is needed.
+        let dtls = dimpl::Config::builder()
+            .use_server_cookie(false)
+            .mtu(DTLS_MTU)
+            .max_queue_rx(DTLS_QUEUE_RX)
+            .max_queue_tx(DTLS_QUEUE_TX)
+            .flight_start_rto(FLIGHT_RTO)
+            .flight_retries(FLIGHT_RETRIES)
+            .handshake_timeout(HANDSHAKE_MAX);
+        let dtls = Arc::new(dtls.build().map_err(|_| CertificateError)?);
+        Ok(Self { identity: Arc::new(identity), crypto, dtls })
+    }
+
+    /// Hash function and value, as SDP has it (RFC 8122 section 5).
+    pub(crate) fn fingerprint(&self) -> String {
+        let hash = digest::digest(&digest::SHA256, &self.identity.certificate);
+        let value: Vec<String> = hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        format!("sha-256 {}", value.join(":"))
     }
 }
 

@@ -5,14 +5,19 @@
 //! behind this door and appears in no public type.
 #![forbid(unsafe_code)]
 
+pub mod bandwidth;
 mod batch;
 mod clock;
 mod config;
 mod error;
 mod key_start;
 mod leg;
+pub mod light;
+pub mod rtcp;
 mod sdp;
+pub mod srtp;
 pub mod stun;
+pub mod view;
 
 pub use batch::{Batch, Outbound};
 pub use config::{Certificate, CertificateError, Config, Protocol, Purpose};

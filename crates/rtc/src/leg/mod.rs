@@ -346,7 +346,7 @@ impl fmt::Debug for Leg {
 fn build(config: &Config, plan: &Plan, credentials: Option<IceCreds>, now: Instant) -> Result<Rtc, OfferError> {
     let mut builder = RtcConfig::new()
         .set_crypto_provider(config.certificate.crypto.clone())
-        .set_dtls_cert(config.certificate.identity.clone())
+        .set_dtls_cert((*config.certificate.identity).clone())
         .set_ice_lite(credentials.is_none())
         .set_rtp_mode(true)
         .set_rtcp_report_interval_audio(REPORT_INTERVAL)
