@@ -25,7 +25,7 @@ use crate::{
     batch::Batch,
     config::{Config, Protocol, Purpose},
     error::{NotSent, OfferError, RestartError},
-    leg::{CloseReason, Event, Input, Outgoing},
+    leg::{CloseReason, Event, Input, Outgoing, Output},
     rtcp,
     sdp::{self, Answer, Local, Offer, Setup, Transport},
     srtp::{self, Opener, Profile, Sealer},
@@ -65,15 +65,6 @@ pub struct View {
     remb_bps: Option<u64>,
     refused: Refused,
     closed: bool,
-}
-
-/// What a leg wants done. Datagrams are in the batch already.
-#[derive(Debug)]
-pub enum Output {
-    /// Something happened.
-    Event(Event),
-    /// Nothing more until then, a datagram, or a send.
-    Timeout(Instant),
 }
 
 /// The keys of both directions.
