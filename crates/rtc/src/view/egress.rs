@@ -13,6 +13,7 @@ use super::{
     repair::{Repair, Sent},
 };
 use crate::{
+    bandwidth::Bandwidth,
     batch::Batch,
     error::NotSent,
     leg::{Outgoing, PAYLOAD_BYTES_MAX},
@@ -67,6 +68,7 @@ pub(super) struct Sending<'a> {
     /// The same moment on the wall clock.
     pub(super) wall: WallTime,
     pub(super) sealer: &'a Sealer,
+    pub(super) bandwidth: Option<&'a mut Bandwidth>,
     pub(super) way: Way,
 }
 
@@ -114,8 +116,7 @@ impl Egress {
 
     pub(super) fn send(
         &mut self,
-        sending: &Sending<'_>,
-        number: impl FnOnce(usize) -> u16,
+        sending: &mut Sending<'_>,
         packet: &Outgoing<'_>,
         out: &mut Batch,
     ) -> Result<(), NotSent> {
@@ -130,7 +131,7 @@ impl Egress {
         let fixed =
             Fixed { pt: self.pt, marker: packet.marker, seq: packet.seq as u16, time: packet.time, ssrc: self.ssrc };
         let datagram = Datagram { fixed, index: packet.seq, original: &[], payload: packet.payload };
-        write(sending, self.extensions.block(&values), number, &datagram, out)?;
+        write(sending, self.extensions.block(&values), &datagram, out)?;
         self.repair.sent(sending.now, packet.payload.len());
         self.unreported = true;
         self.packets = self.packets.wrapping_add(1);
@@ -146,8 +147,7 @@ impl Egress {
     /// sealed again, since the header, which is authenticated, would differ.
     pub(super) fn resend(
         &mut self,
-        sending: &Sending<'_>,
-        number: impl FnOnce(usize) -> u16,
+        sending: &mut Sending<'_>,
         packet: &Outgoing<'_>,
         out: &mut Batch,
     ) -> Result<(), NotSent> {
@@ -169,7 +169,7 @@ impl Egress {
         if let Some(rtx) = &mut self.rtx {
             rtx.next += 1;
         }
-        write(sending, self.extensions.block(&values), number, &datagram, out)
+        write(sending, self.extensions.block(&values), &datagram, out)
     }
 
     /// Whether a packet says when it was captured: all packets of a frame or none, so that they are equally long and leave
@@ -206,18 +206,14 @@ impl Egress {
 }
 
 /// Writes one datagram where it is sent from, and seals it there.
-fn write(
-    sending: &Sending<'_>,
-    mut block: Block,
-    number: impl FnOnce(usize) -> u16,
-    datagram: &Datagram<'_>,
-    out: &mut Batch,
-) -> Result<(), NotSent> {
+fn write(sending: &mut Sending<'_>, mut block: Block, datagram: &Datagram<'_>, out: &mut Batch) -> Result<(), NotSent> {
     let header = block.header_len();
     let body = header + datagram.original.len();
     let clear = body + datagram.payload.len();
     let length = clear + sending.sealer.overhead();
-    block.number(number(length));
+    if let Some(bandwidth) = &mut sending.bandwidth {
+        block.number(bandwidth.sent(sending.now, length));
+    }
     let fill = |space: &mut [u8]| {
         block.write(space, datagram.fixed)?;
         space.get_mut(header..body)?.copy_from_slice(datagram.original);

@@ -57,6 +57,7 @@ impl View {
                 Packet::Pli { media_ssrc } => self.key_frame(media_ssrc),
                 Packet::Fir(fir) => fir.requests().for_each(|(ssrc, _)| self.key_frame(ssrc)),
                 Packet::Remb { bitrate_bps } => self.remb_bps = Some(bitrate_bps),
+                Packet::Transport(feedback) if self.paced => self.bandwidth.feedback(self.now, &feedback),
                 Packet::Transport(_) | Packet::Description(_) | Packet::Bye | Packet::Other => {}
             }
         }
@@ -94,7 +95,9 @@ impl View {
         let place = usize::from(egress.kind == Kind::Video);
         let Some(reception) = self.reception.get_mut(place) else { return };
         *reception = Reception { fraction_lost: block.fraction_lost, lost: block.lost, jitter: block.jitter };
-        self.round_trip = round_trip(wall, block).or(self.round_trip);
+        let round_trip = round_trip(wall, block);
+        self.round_trip = round_trip.or(self.round_trip);
+        self.bandwidth.report(self.now, block.fraction_lost, round_trip);
     }
 }
 

@@ -64,7 +64,12 @@ impl Extensions {
         let [_, a, b, c] = playout_delay_ms.map_or(0, |(min, max)| ticks(min) << 12 | ticks(max)).to_be_bytes();
         Self {
             send_time: number(uri::ABS_SEND_TIME),
-            transport: number(uri::TRANSPORT_CC),
+            // Numbers without feedback about them say nothing.
+            transport: active
+                .formats
+                .first()
+                .filter(|format| format.transport_cc)
+                .map_or(0, |_| number(uri::TRANSPORT_CC)),
             mid: number(uri::MID),
             level: number(uri::AUDIO_LEVEL),
             capture: number(uri::ABS_CAPTURE_TIME),

@@ -22,10 +22,11 @@ use media::{Codec, Kind, WallTime};
 use smallvec::SmallVec;
 
 use crate::{
+    bandwidth::{self, Bandwidth},
     batch::Batch,
     config::{Config, Protocol, Purpose},
     error::{NotSent, OfferError, RestartError},
-    leg::{CloseReason, Event, Input, Outgoing},
+    leg::{CloseReason, Event, Input, Outgoing, Output},
     rtcp,
     sdp::{self, Answer, Local, Offer, Setup, Transport},
     srtp::{self, Opener, Profile, Sealer},
@@ -56,6 +57,9 @@ pub struct View {
     dtls: Dtls,
     link: Option<Link>,
     egress: SmallVec<[Egress; 2]>,
+    bandwidth: Box<Bandwidth>,
+    /// Some packets carry transport-wide numbers; only those are reckoned with, or the others would seem lost.
+    paced: bool,
     pending: Pending,
     wall: (WallTime, Instant),
     now: Instant,
@@ -65,15 +69,6 @@ pub struct View {
     remb_bps: Option<u64>,
     refused: Refused,
     closed: bool,
-}
-
-/// What a leg wants done. Datagrams are in the batch already.
-#[derive(Debug)]
-pub enum Output {
-    /// Something happened.
-    Event(Event),
-    /// Nothing more until then, a datagram, or a send.
-    Timeout(Instant),
 }
 
 /// The keys of both directions.
@@ -101,12 +96,12 @@ impl View {
         if purpose == Purpose::Publish {
             return Err(OfferError::Refused("this connection only plays".into()));
         }
-        let plan = sdp::choose(&offer, purpose)?;
+        let plan = sdp::choose_with(&offer, purpose, true)?;
         let machine = || OfferError::Refused("this machine gives no random numbers".into());
         let ice = Ice::new(offer.ufrag).ok_or_else(machine)?;
         let active = offer.setup == Setup::Passive;
         let dtls = Dtls::new(&config.certificate, offer.fingerprint, active, now);
-        let mut egress = SmallVec::new();
+        let mut egress: SmallVec<[Egress; 2]> = SmallVec::new();
         for active in plan.active() {
             egress.push(Egress::new(active, config.playout_delay_ms, now).ok_or_else(machine)?);
         }
@@ -122,6 +117,8 @@ impl View {
             sdp::Role::Active(active) => Some((active.kind, section.mid.unwrap_or("0").to_owned())),
             _ => None,
         });
+        let feedback = egress.iter().any(|egress| egress.extensions.numbered());
+        let bandwidth = bandwidth::Config { feedback, ..bandwidth::Config::default() };
         let view = Self {
             config: config.clone(),
             sections: sections.collect(),
@@ -129,6 +126,8 @@ impl View {
             dtls,
             link: None,
             egress,
+            bandwidth: Box::new(Bandwidth::with(now, bandwidth)),
+            paced: feedback,
             pending: Pending::default(),
             wall: config.wall,
             now,
@@ -191,12 +190,17 @@ impl View {
 
     /// What fits towards the viewer in bits a second, where that is known.
     pub fn estimate_bps(&self) -> Option<u64> {
-        self.remb_bps
+        self.bandwidth.estimate_bps().into_iter().chain(self.remb_bps).min()
     }
 
-    /// Bytes that may leave now.
-    pub fn allowance(&mut self, _now: Instant) -> usize {
-        usize::MAX
+    /// Bytes that pacing lets out now.
+    pub fn allowance(&mut self, now: Instant) -> usize {
+        self.bandwidth.allowance(now)
+    }
+
+    /// Whether `poll_output` has something after a `send`.
+    pub fn wants_drain(&self) -> bool {
+        self.report_at.is_some_and(|at| at <= self.now)
     }
 
     /// A viewer sends nothing of which a key frame could be wanted.
@@ -380,7 +384,7 @@ impl View {
         kind: Kind,
         packet: &Outgoing<'_>,
         out: &mut Batch,
-        how: impl FnOnce(&mut Egress, &Sending<'_>, fn(usize) -> u16, &Outgoing<'_>, &mut Batch) -> Result<(), NotSent>,
+        how: impl FnOnce(&mut Egress, &mut Sending<'_>, &Outgoing<'_>, &mut Batch) -> Result<(), NotSent>,
     ) -> Result<(), NotSent> {
         let (Some(link), Some(way), false) = (&self.link, self.ice.way(), self.closed) else {
             return Err(NotSent::NotConnected);
@@ -388,8 +392,11 @@ impl View {
         let egress = self.egress.iter_mut().find(|egress| egress.kind == kind && egress.codec == packet.codec);
         let egress = egress.ok_or(NotSent::NotNegotiated)?;
         self.now = self.now.max(now);
-        let sending = Sending { now, wall: wall_at(self.wall.0, self.wall.1, now), sealer: &link.sealer, way };
-        how(egress, &sending, |_| 0, packet, out)
+        let wall = wall_at(self.wall.0, self.wall.1, now);
+        let reckons = egress.extensions.numbered() || !self.paced;
+        let bandwidth = reckons.then_some(&mut *self.bandwidth);
+        let mut sending = Sending { now, wall, sealer: &link.sealer, bandwidth, way };
+        how(egress, &mut sending, packet, out)
     }
 
     /// Sender reports of both kinds in one datagram, once a second while something is sent.

@@ -11,7 +11,7 @@ use std::{
 use media::{Codec, Kind, WallTime};
 use stentor_rtc::{
     Answer, Batch, Certificate, CloseReason, Config, Event, Input, Leg, NotSent, Outgoing, Output, Protocol, Purpose,
-    view::{self, View},
+    view::View,
 };
 use str0m::{
     Candidate, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
@@ -85,7 +85,6 @@ type Lose = dyn FnMut(u64, bool, &[u8]) -> bool;
 pub struct World {
     pub start: Instant,
     pub now: Instant,
-    pub config: Config,
     pub server: Server,
     pub client: Client,
     pub answer: Answer,
@@ -162,7 +161,6 @@ impl World {
         Self {
             start,
             now: start,
-            config,
             server,
             client,
             answer,
@@ -213,7 +211,7 @@ impl World {
     pub fn send(&mut self, kind: Kind, packet: &Outbox) -> Result<(), NotSent> {
         let result = match &mut self.server {
             Server::Own(view) => view.send(self.now, kind, packet.outgoing(), &mut self.batch),
-            Server::Str0m(leg) => leg.send(self.now, kind, packet.outgoing()),
+            Server::Str0m(leg) => leg.send(self.now, kind, packet.outgoing(), &mut self.batch),
         };
         if result.is_ok() {
             self.history.push((kind, packet.clone()));
@@ -330,22 +328,16 @@ impl World {
     fn flush_server(&mut self) {
         for turn in 0.. {
             assert!(turn < 1_000, "a leg is drained at some time");
-            match &mut self.server {
-                Server::Own(view) => match view.poll_output(&mut self.batch) {
-                    view::Output::Event(event) => self.event(event),
-                    view::Output::Timeout(at) => {
-                        self.timeout = at;
-                        break;
-                    }
-                },
-                Server::Str0m(leg) => match leg.poll_output() {
-                    Output::Transmit(transmit) => self.batch.push(transmit.proto, transmit.to, &transmit.bytes),
-                    Output::Event(event) => self.events.push(event),
-                    Output::Timeout(at) => {
-                        self.timeout = at;
-                        break;
-                    }
-                },
+            let output = match &mut self.server {
+                Server::Own(view) => view.poll_output(&mut self.batch),
+                Server::Str0m(leg) => leg.poll_output(&mut self.batch),
+            };
+            match output {
+                Output::Event(event) => self.event(event),
+                Output::Timeout(at) => {
+                    self.timeout = at;
+                    break;
+                }
             }
         }
         let sent: Vec<(SocketAddr, Vec<u8>)> =
