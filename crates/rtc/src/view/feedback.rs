@@ -65,8 +65,8 @@ impl View {
     }
 
     fn key_frame(&mut self, ssrc: Ssrc) {
-        match self.egress.iter().find(|egress| egress.ssrc == ssrc.0) {
-            Some(egress) => self.pending.key_frame[usize::from(egress.kind == Kind::Video)] = true,
+        match self.egress.iter_mut().find(|egress| egress.ssrc == ssrc.0) {
+            Some(egress) => egress.wants_key_frame = true,
             None => self.refused.feedback += 1,
         }
     }
@@ -110,7 +110,7 @@ fn round_trip(wall: WallTime, block: &ReportBlock) -> Option<Duration> {
     // In 1/65,536 s; what is negative by rounding is nothing.
     let ticks = now.wrapping_sub(block.last_report).wrapping_sub(block.since_last_report).cast_signed();
     let ticks = if (-64..0).contains(&ticks) { 0 } else { u64::try_from(ticks).ok()? };
-    Some(Duration::from_micros(ticks * 1_000_000 >> 16)).filter(|trip| *trip < ROUND_TRIP_MAX)
+    Some(Duration::from_micros((ticks * 1_000_000) >> 16)).filter(|trip| *trip < ROUND_TRIP_MAX)
 }
 
 #[cfg(test)]

@@ -60,6 +60,8 @@ pub struct View {
     bandwidth: Box<Bandwidth>,
     /// Some packets carry transport-wide numbers; only those are reckoned with, or the others would seem lost.
     paced: bool,
+    /// Padding may be wanted.
+    probes: bool,
     pending: Pending,
     wall: (WallTime, Instant),
     now: Instant,
@@ -77,12 +79,10 @@ struct Link {
     opener: Opener,
 }
 
-/// Events that nobody was told of yet; each is one bit, however often it happens.
+/// Events of the connection that nobody was told of yet; each comes once.
 #[derive(Default)]
 struct Pending {
     connected: bool,
-    /// Sound, picture.
-    key_frame: [bool; 2],
     closed: Option<CloseReason>,
 }
 
@@ -128,6 +128,7 @@ impl View {
             egress,
             bandwidth: Box::new(Bandwidth::with(now, bandwidth)),
             paced: feedback,
+            probes: false,
             pending: Pending::default(),
             wall: config.wall,
             now,
@@ -198,6 +199,18 @@ impl View {
         self.bandwidth.allowance(now)
     }
 
+    /// More would be sent if this much fitted, in bits a second: it is probed now and then by padding. `None`: all is sent
+    /// that there is.
+    pub fn want(&mut self, bps: Option<u64>) {
+        self.probes = bps.is_some();
+        self.bandwidth.want(bps);
+    }
+
+    /// What a probe found to fit within the last seconds, in bits a second.
+    pub fn proven_bps(&self, now: Instant) -> Option<u64> {
+        self.bandwidth.proven_bps(now)
+    }
+
     /// Whether `poll_output` has something after a `send`.
     pub fn wants_drain(&self) -> bool {
         self.report_at.is_some_and(|at| at <= self.now)
@@ -235,10 +248,12 @@ impl View {
         self.ice.write_answer(out);
         self.poll_dtls(out);
         self.write_report(out);
+        self.write_padding(out);
         if let Some(event) = self.next_event() {
             return Output::Event(event);
         }
-        let timers = [self.dtls_timer(), self.report_at, self.ice.timer(self.now)];
+        let probe = self.bandwidth.next_timer().filter(|_| self.probes && self.link.is_some());
+        let timers = [self.dtls_timer(), self.report_at, self.ice.timer(self.now), probe];
         let next = timers.into_iter().flatten().min().filter(|_| !self.closed).unwrap_or(self.now + IDLE_TICK);
         Output::Timeout(next.clamp(self.now + TICK_MIN, self.now + IDLE_TICK))
     }
@@ -302,11 +317,9 @@ impl View {
         if std::mem::take(&mut self.pending.connected) {
             return Some(Event::Connected);
         }
-        let [audio, video] = &mut self.pending.key_frame;
-        for (kind, wanted) in [(Kind::Audio, audio), (Kind::Video, video)] {
-            if std::mem::take(wanted) {
-                return Some(Event::KeyFrameRequested { kind });
-            }
+        if let Some(egress) = self.egress.iter_mut().find(|egress| egress.wants_key_frame) {
+            egress.wants_key_frame = false;
+            return Some(Event::KeyFrameRequested { kind: egress.kind });
         }
         if let Some(egress) = self.egress.iter_mut().find(|egress| !egress.wanted.is_empty()) {
             return Some(Event::Repair { kind: egress.kind, numbers: std::mem::take(&mut egress.wanted) });
@@ -397,6 +410,22 @@ impl View {
         let bandwidth = reckons.then_some(&mut *self.bandwidth);
         let mut sending = Sending { now, wall, sealer: &link.sealer, bandwidth, way };
         how(egress, &mut sending, packet, out)
+    }
+
+    /// A probe, by the first kind that has retransmissions.
+    fn write_padding(&mut self, out: &mut Batch) {
+        if !self.probes || self.closed {
+            return;
+        }
+        let (Some(link), Some(way)) = (&self.link, self.ice.way()) else { return };
+        let numbered = |egress: &&mut Egress| egress.rtx.is_some() && egress.extensions.numbered();
+        let Some(egress) = self.egress.iter_mut().find(numbered) else { return };
+        let bytes = self.bandwidth.padding(self.now);
+        if bytes > 0 {
+            let wall = wall_at(self.wall.0, self.wall.1, self.now);
+            let bandwidth = Some(&mut *self.bandwidth);
+            egress.pad(&mut Sending { now: self.now, wall, sealer: &link.sealer, bandwidth, way }, bytes, out);
+        }
     }
 
     /// Sender reports of both kinds in one datagram, once a second while something is sent.

@@ -290,3 +290,41 @@ fn a_clock_that_was_set_shows_in_the_next_report() {
     let sent = (report.at - world.start).as_micros() as i64 - 20_000 + WALL;
     assert_eq!(WallTime(report.ntp_us) - WallTime(sent), 250_000);
 }
+
+#[test]
+fn a_probe_of_padding_shows_that_more_fits_and_nobody_sees_it() {
+    let mut world = World::connected(Which::Own);
+    let mut film = Film::new();
+    film.run(&mut world, 2_000);
+    let before = world.own().estimate_bps().unwrap();
+    world.own().want(Some(8_000_000));
+    world.sent.clear();
+    film.run(&mut world, 8_000);
+    world.run_for(200);
+    let padding = world.sent.iter().filter(|length| (260..=320).contains(*length)).count();
+    assert!(padding > 50, "{padding} datagrams of padding");
+    let now = world.now;
+    let proven = world.own().proven_bps(now);
+    let after = world.own().estimate_bps().unwrap();
+    assert!(after > 2 * before || proven > Some(2 * before), "{before}, then {after}, proven {proven:?}");
+    let sent = world.history.iter().filter(|(kind, _)| *kind == Kind::Video).count();
+    assert_eq!(world.client.of(Kind::Video).len(), sent, "and no packet more");
+    world.own().want(None);
+    world.sent.clear();
+    world.run_for(5_000);
+    assert!(world.sent.iter().all(|length| *length < 200), "{:?}", world.sent);
+}
+
+#[test]
+fn a_link_that_is_too_narrow_is_noticed_and_less_may_go() {
+    let mut world = World::connected(Which::Own);
+    let mut film = Film::new();
+    film.run(&mut world, 3_000);
+    let (wide, now) = (world.own().estimate_bps().unwrap(), world.now);
+    assert!(wide > 900_000 && world.own().allowance(now) > 1_200, "{wide} bit/s");
+    world.narrow_bps = Some(500_000);
+    film.run(&mut world, 5_000);
+    let (narrow, now) = (world.own().estimate_bps().unwrap(), world.now);
+    assert!((100_000..700_000).contains(&narrow), "{wide} bit/s, then {narrow}");
+    assert_eq!(world.own().allowance(now), 0, "the film goes on as if it fitted, and now it has to wait");
+}

@@ -91,6 +91,9 @@ pub struct World {
     pub events: Vec<Event>,
     pub delay: Duration,
     pub lose: Box<Lose>,
+    /// How much fits towards the client, in bits a second; what would wait for more than a third of a second is lost.
+    pub narrow_bps: Option<u64>,
+    free_at: Instant,
     /// Answered repairs by the sfu's part: what was sent, by kind and number.
     pub history: Vec<(Kind, Outbox)>,
     pub repaired: usize,
@@ -167,6 +170,8 @@ impl World {
             events: Vec::new(),
             delay: Duration::from_millis(20),
             lose: Box::new(|_, _, _| false),
+            narrow_bps: None,
+            free_at: start,
             history: Vec::new(),
             repaired: 0,
             sent: Vec::new(),
@@ -387,9 +392,18 @@ impl World {
 
     fn fly(&mut self, to_server: bool, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         self.number += 1;
-        if !(self.lose)(self.number, to_server, &bytes) {
-            self.wire.push_back(Flying { at: self.now + self.delay, from, to, bytes });
+        if (self.lose)(self.number, to_server, &bytes) {
+            return;
         }
+        let mut at = self.now;
+        if let (Some(bps), false) = (self.narrow_bps, to_server) {
+            at = self.free_at.max(self.now) + Duration::from_micros(bytes.len() as u64 * 8_000_000 / bps);
+            if at > self.now + Duration::from_millis(333) {
+                return;
+            }
+            self.free_at = at;
+        }
+        self.wire.push_back(Flying { at: at + self.delay, from, to, bytes });
     }
 }
 
