@@ -10,6 +10,8 @@ mod feedback;
 mod header;
 pub(crate) mod ice;
 mod repair;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,
