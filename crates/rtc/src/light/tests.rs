@@ -42,6 +42,7 @@ struct World {
     /// Datagrams towards the viewer are lost where this says so, by their place.
     loses: fn(&[u8], usize) -> bool,
     sent: usize,
+    batch: Batch,
     seen: Vec<Seen>,
     events: Vec<Event>,
     leg_events: Vec<LegEvent>,
@@ -70,6 +71,7 @@ impl World {
             flying: VecDeque::new(),
             loses: |_, _| false,
             sent: 0,
+            batch: Batch::new(10_000),
             seen: Vec::new(),
             events: Vec::new(),
             leg_events: Vec::new(),
@@ -122,19 +124,23 @@ impl World {
     }
 
     fn drain_leg(&mut self) -> Instant {
-        loop {
-            match self.leg.poll_output() {
-                LegOutput::Transmit(transmit) => {
-                    assert_eq!(transmit.to, CLIENT.parse().unwrap());
-                    self.sent += 1;
-                    if !(self.loses)(&transmit.bytes, self.sent) {
-                        self.flying.push_back((self.now + DELAY, true, transmit.bytes));
-                    }
-                }
+        let due = loop {
+            match self.leg.poll_output(&mut self.batch) {
                 LegOutput::Event(event) => self.leg_events.push(event),
-                LegOutput::Timeout(at) => return at,
+                LegOutput::Timeout(at) => break at,
+            }
+        };
+        for run in self.batch.runs() {
+            assert_eq!(run.to, CLIENT.parse().unwrap());
+            for bytes in run.datagrams() {
+                self.sent += 1;
+                if !(self.loses)(bytes, self.sent) {
+                    self.flying.push_back((self.now + DELAY, true, bytes.to_vec()));
+                }
             }
         }
+        self.batch.clear();
+        due
     }
 
     fn drain_viewer(&mut self) -> Instant {
@@ -163,7 +169,7 @@ impl World {
             payload: &payload,
             audio_level: None,
         };
-        self.leg.send(self.now, kind, packet).unwrap();
+        self.leg.send(self.now, kind, packet, &mut self.batch).unwrap();
     }
 
     /// Ten seconds of packets, a picture and a sound every 20 ms.
