@@ -5,6 +5,7 @@
 
 mod bind;
 mod framing;
+pub mod ring;
 mod singles;
 mod socket;
 mod stats;
