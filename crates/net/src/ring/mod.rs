@@ -5,10 +5,10 @@
 //! writer asks after a batch of values whether somebody sleeps (`needs_wake`), and between them no value is missed:
 //!
 //! ```
-//! let (mut writer, mut reader) = net::ring::ring::<u32>(1_024);
+//! let (mut writer, mut reader) = stentor_net::ring::ring::<u32>(1_024);
 //! // The writing thread, after a batch:
 //! let refused = writer.push(7).is_err(); // the ring is full: drop it and count it
-//! if writer.needs_wake() { /* net::Waker::wake of the reading thread */ }
+//! if writer.needs_wake() { /* Waker::wake of the reading thread */ }
 //! // The reading thread, once a round:
 //! while let Some(value) = reader.pop() { assert_eq!(value, 7); }
 //! let idle = reader.park(); // where false: poll with a timeout of 0
