@@ -3,7 +3,7 @@
 //!
 //! What lives here: the control loop of one transport. What does not: which packets go (`sfu`), and the bytes of feedback
 //! (`rtcp`). Everything that a viewer reports may be a lie. It can only harm its own picture: numbers never sent are passed
-//! over, memory is bounded, and no estimate is above one and a half of what was really sent.
+//! over, memory and work are bounded, and so is every rate.
 
 mod delay;
 mod history;
@@ -26,7 +26,7 @@ pub use layers::{HELD, Rising, choose_layer, wanted_bps};
 use loss::Loss;
 use pacer::Pacer;
 use probe::Probe;
-use rate::{Acknowledged, RATE_BPS_MAX, Rate, Situation};
+use rate::{Acknowledged, RATE_BPS_MAX, RATE_BPS_MIN, Rate, Situation};
 
 /// How it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub struct Bandwidth {
     probe: Probe,
     pacer: Pacer,
     rtt_us: Option<u64>,
+    remb_bps: Option<f64>,
     /// The receiver's reference time, extended.
     reference: Option<i64>,
     /// The number behind the last one reported.
@@ -129,6 +130,7 @@ impl Bandwidth {
             probe,
             pacer: Pacer::new(paced_bps, config.start_bytes),
             rtt_us: None,
+            remb_bps: None,
             reference: None,
             reported_to: None,
             unanswered_us: None,
@@ -140,12 +142,19 @@ impl Bandwidth {
     /// A packet goes out, whatever is in it, with so many bytes on the wire. Gives the transport-wide number to write into
     /// it, draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2.
     pub fn sent(&mut self, now: Instant, bytes: usize) -> u16 {
-        let now_us = self.micros(now);
-        self.pacer.sent(now_us, bytes);
-        self.since_report.0 += bytes as u64;
+        self.sent_unnumbered(now, bytes);
+        let now_us = self.now_us;
         self.unanswered_us.get_or_insert(now_us);
         let probes = self.probe.sent(now_us, bytes);
         self.history.push(now_us, bytes, probes)
+    }
+
+    /// A packet goes out that carries no transport-wide number: that of a stream, or to a viewer, without the extension.
+    /// Nothing will be reported of it, and what is numbered must not be missing.
+    pub fn sent_unnumbered(&mut self, now: Instant, bytes: usize) {
+        let now_us = self.micros(now);
+        self.pacer.sent(now_us, bytes);
+        self.since_report.0 += bytes as u64;
     }
 
     /// Takes transport-wide feedback.
@@ -206,6 +215,13 @@ impl Bandwidth {
         }
     }
 
+    /// Takes what the receiver believes to fit (REMB). It counts where there is no transport-wide feedback.
+    pub fn remb(&mut self, now: Instant, bitrate_bps: u64) {
+        let now_us = self.micros(now);
+        self.remb_bps = Some((bitrate_bps as f64).clamp(RATE_BPS_MIN, RATE_BPS_MAX));
+        self.pace(now_us);
+    }
+
     /// Bytes that may go now, whole pictures of them: what is behind them waits.
     pub fn allowance(&mut self, now: Instant) -> usize {
         let now_us = self.micros(now);
@@ -215,7 +231,7 @@ impl Bandwidth {
 
     /// What fits, in bits a second; `None` while nothing is known.
     pub fn estimate_bps(&self) -> Option<u64> {
-        let delay_bps = self.reported_to.map(|_| self.rate.bps());
+        let delay_bps = if self.reported_to.is_some() { Some(self.rate.bps()) } else { self.remb_bps };
         delay_bps.into_iter().chain(self.loss.bound_bps()).reduce(f64::min).map(|bps| bps as u64)
     }
 
@@ -307,7 +323,7 @@ impl Bandwidth {
             };
             (factor * self.bounded_bps()).max(self.probe.rate_bps().unwrap_or(0.0))
         } else {
-            UNPACED_BPS
+            self.remb_bps.map_or(UNPACED_BPS, |bps| PACE * bps)
         };
         self.pacer.set_rate(now_us, bps);
     }
