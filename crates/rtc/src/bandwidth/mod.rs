@@ -96,6 +96,8 @@ const NO_FEEDBACK_US: u64 = 5_000_000;
 const PROBE_QUEUE_US: i64 = 10_000;
 /// Padding is asked for no more often than this.
 const PROBE_TICK_US: u64 = 5_000;
+/// Whether one can begin is asked no more often than this.
+const PROBE_WAIT_US: u64 = 100_000;
 /// Receiver reports that are closer together than this are of the same moment.
 const REPORT_US: u64 = 200_000;
 /// Timers are no finer than this.
@@ -194,8 +196,8 @@ impl Bandwidth {
         self.adjust(now_us);
     }
 
-    /// Takes a receiver report about our stream: the loss since the last one, of 256, and the round-trip time where the
-    /// report gives it.
+    /// Takes a receiver report: the loss since the last one, of 256, the highest of its blocks, and the round-trip time
+    /// where it gives one.
     pub fn report(&mut self, now: Instant, fraction_lost: u8, rtt: Option<Duration>) {
         let now_us = self.micros(now);
         if let Some(rtt) = rtt {
@@ -203,7 +205,7 @@ impl Bandwidth {
         }
         let (bytes, since_us) = self.since_report;
         let passed_us = now_us.saturating_sub(since_us);
-        // Each stream has reports of its own; those of the same moment are one.
+        // Some send a report for each stream; those of the same moment are one.
         if passed_us < REPORT_US {
             return;
         }
@@ -268,7 +270,11 @@ impl Bandwidth {
         let room_us = self.pacer.room_us();
         let probe_us = match self.probe.rate_bps() {
             Some(_) => Some(self.now_us + PROBE_TICK_US),
-            None => self.reported_to.and_then(|_| self.probe.next_us(self.bounded_bps())),
+            // It may be due and yet not begin, since there is a queue.
+            None => {
+                let due_us = self.reported_to.and_then(|_| self.probe.next_us(self.bounded_bps()));
+                due_us.map(|due| due.max(self.now_us + PROBE_WAIT_US))
+            }
         };
         let at_us = room_us.into_iter().chain(probe_us).min()?.max(self.now_us + TICK_US);
         self.start.checked_add(Duration::from_micros(at_us))

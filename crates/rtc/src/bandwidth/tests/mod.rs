@@ -255,6 +255,20 @@ fn timers_are_in_the_future_and_end_the_waiting() {
     assert_eq!(bandwidth.next_timer(), None);
 }
 
+#[test]
+fn a_probe_that_cannot_begin_wakes_nobody_all_the_time() {
+    let mut world = World::new(Link::of(5_000_000), steady(300_000));
+    world.run(3);
+    world.link.report_loss = 1_000;
+    world.run(3);
+    world.bandwidth.want(Some(20_000_000));
+    let now = world.now();
+    assert_eq!(world.bandwidth.padding(now), 0, "nobody answers");
+    assert!(world.bandwidth.allowance(now) > 1_200);
+    let at = world.bandwidth.next_timer().expect("a probe is wanted");
+    assert!(at >= now + Duration::from_millis(99), "{:?}", at - now);
+}
+
 proptest! {
     #[test]
     fn nothing_that_is_reported_ends_it(
