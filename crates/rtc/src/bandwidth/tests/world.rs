@@ -109,6 +109,12 @@ impl World {
         }
     }
 
+    /// Another course of chance.
+    pub(super) fn seeded(mut self, seed: u64) -> Self {
+        self.random = self.random.wrapping_mul(2 * seed + 1);
+        self
+    }
+
     pub(super) fn now(&self) -> Instant {
         self.start + Duration::from_micros(self.now_us)
     }
