@@ -276,6 +276,9 @@ fn a_viewer_of_nothing_needs_hardly_a_wake_up() {
     world.wakes = 0;
     film.run(&mut world, 10_000);
     assert!(world.wakes <= 12, "{} wake-ups in ten seconds", world.wakes);
+    world.wakes = 0;
+    world.run_for(60_000);
+    assert!(world.wakes <= 5, "{} wake-ups in a minute after the end of the film", world.wakes);
 }
 
 #[test]
