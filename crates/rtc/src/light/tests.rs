@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    AnswerError, Batch, Certificate, CloseReason, Leg, Outgoing, Protocol, Purpose,
+    AnswerError, Batch, Certificate, CloseReason, Leg, Offering, Outgoing, Protocol, Purpose, Wanted,
     leg::{Event as LegEvent, Input as LegInput, Output as LegOutput},
 };
 
@@ -63,6 +63,10 @@ impl World {
         let mut viewer = Viewer::new(config, 7, now);
         let (leg, answer) = Leg::answer(&server(now), &viewer.offer(), purpose, now).unwrap();
         viewer.accept(&answer.sdp, now).unwrap();
+        Self::of(viewer, leg, now)
+    }
+
+    fn of(viewer: Viewer, leg: Leg, now: Instant) -> Self {
         Self {
             now,
             viewer,
@@ -277,6 +281,32 @@ fn the_servers_goodbye_is_heard_and_so_is_its_silence() {
     world.run(Duration::from_secs(31));
     let Some(Event::Closed(CloseReason::Failed(why))) = world.events.last() else { panic!("{:?}", world.events) };
     assert_eq!(why, "no check was answered within 30 s");
+}
+
+#[test]
+fn a_server_that_offers_is_answered() {
+    let now = Instant::now();
+    let offering = Offering::new(&server(now), Wanted::Send { video: Some(0x42_e0_1f), audio: true }, now).unwrap();
+    for local in [Some(CLIENT.parse().unwrap()), None] {
+        let config = Config { local, ..config() };
+        let offering = Offering::new(&server(now), Wanted::Send { video: Some(0x42_e0_1f), audio: true }, now).unwrap();
+        let (viewer, answer) = Viewer::answer(&config, offering.sdp(), 3, now).unwrap();
+        // str0m's end wants an address in the answer.
+        let Ok(leg) = offering.accept(&answer, now) else {
+            assert!(local.is_none());
+            continue;
+        };
+        let mut world = World::of(viewer, leg, now);
+        world.run(Duration::from_secs(2));
+        assert_eq!(world.events, [Event::Reached, Event::Connected]);
+        world.loses = |bytes, _| is_rtp(bytes) && bytes[3] % 7 == 3;
+        world.play(0..50);
+        world.loses = |_, _| false;
+        world.play(50..52);
+        assert_eq!(world.numbers(Kind::Video), (0..52).collect::<Vec<u64>>());
+    }
+    let silent = offering.sdp().replace("a=sendonly", "a=recvonly");
+    assert!(Viewer::answer(&config(), &silent, 3, now).is_err(), "nothing to receive");
 }
 
 #[test]

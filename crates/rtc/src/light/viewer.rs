@@ -11,7 +11,7 @@ use media::{Codec, Kind, Ssrc};
 use smallvec::SmallVec;
 
 use super::{
-    Config, Counts, Event, Input, Output, Packet, Transport,
+    Config, Counts, Event, Input, Output, Packet, Transport, answering,
     description::{self, Agreed},
     feedback::Feedback,
     header::{Header, transport_number},
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     batch::Batch,
     config::Protocol,
-    error::AnswerError,
+    error::{AnswerError, OfferError},
     leg::CloseReason,
     rtcp::{self, BLOCKS_MAX, ReportBlock, write},
     srtp::{self, Opener, Profile, Sealer},
@@ -111,11 +111,29 @@ impl Viewer {
     /// Says in a sentence why it is of no use.
     pub fn accept(&mut self, answer: &str, now: Instant) -> Result<(), AnswerError> {
         let agreed = description::read_answer(&self.config, answer)?;
+        self.start(agreed, true, now);
+        Ok(())
+    }
+
+    /// A viewer that answers the offer of a server, as servers that offer want it, and its SDP answer. The server's
+    /// addresses may be missing: then its first authentic check shows one.
+    ///
+    /// # Errors
+    /// Says in a sentence what is wrong with the offer, or that nothing in it can be received.
+    pub fn answer(config: &Config, offer: &str, seed: u64, now: Instant) -> Result<(Self, String), OfferError> {
+        let mut viewer = Self::new(config, seed, now);
+        let (agreed, lite) = answering::read_offer(config, offer)?;
+        let answer = answering::write(config, offer, &agreed, viewer.ice.ufrag(), viewer.ice.pwd())?;
+        viewer.start(agreed, lite, now);
+        Ok((viewer, answer))
+    }
+
+    fn start(&mut self, agreed: Agreed, controlling: bool, now: Instant) {
         let remote = Remote {
             ufrag: agreed.ufrag.clone(),
             pwd: agreed.pwd.clone(),
             candidates: agreed.candidates.clone(),
-            controlling: true,
+            controlling,
         };
         self.ice.start(remote, now);
         self.streams = agreed.lines.iter().cloned().map(Stream::new).collect();
@@ -123,7 +141,6 @@ impl Viewer {
         self.reduced = agreed.reduced;
         self.agreed = Some(Box::new(agreed));
         (self.began, self.heard, self.now) = (now, now, self.now.max(now));
-        Ok(())
     }
 
     /// Whether ICE and DTLS are done and the viewer is not over.
