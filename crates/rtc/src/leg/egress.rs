@@ -11,6 +11,7 @@ use str0m::{
 
 use super::{Leg, REPAIR_PACKETS_MAX};
 use crate::{
+    batch::Batch,
     error::NotSent,
     sdp::{Active, Local},
 };
@@ -103,11 +104,11 @@ impl Egress {
 }
 
 impl Leg {
-    /// Queues a packet for the peer; the next `poll_output` hands it over encrypted.
+    /// Sends a packet to the peer: into `out`, or with the next `poll_output`.
     ///
     /// # Errors
     /// Where the packet cannot go out: the caller counts and forgets it.
-    pub fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>) -> Result<(), NotSent> {
+    pub fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>, _out: &mut Batch) -> Result<(), NotSent> {
         if !self.is_connected() {
             return Err(NotSent::NotConnected);
         }
@@ -142,6 +143,26 @@ impl Leg {
         direct.stream_tx(&egress.ssrc).ok_or(NotSent::NotNegotiated)?.write_rtp(write);
         self.written = Some(now);
         Ok(())
+    }
+}
+
+impl Leg {
+    /// Sends a packet once more that the peer misses. This leg repairs by itself.
+    ///
+    /// # Errors
+    /// Always, since it never asks for it.
+    pub fn resend(&mut self, _: Instant, _: Kind, _: Outgoing<'_>, _: &mut Batch) -> Result<(), NotSent> {
+        Err(NotSent::NotNegotiated)
+    }
+
+    /// Bytes that may go now.
+    pub fn allowance(&mut self, _now: Instant) -> usize {
+        usize::MAX
+    }
+
+    /// Whether `poll_output` has something after a `send`.
+    pub fn wants_drain(&self) -> bool {
+        self.written.is_some()
     }
 }
 

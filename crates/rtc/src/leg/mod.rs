@@ -21,6 +21,7 @@ use str0m::{
 };
 
 use crate::{
+    batch::Batch,
     clock::Sender,
     config::{Config, Protocol, Purpose},
     error::{OfferError, RestartError},
@@ -29,7 +30,7 @@ use crate::{
 };
 use egress::Egress;
 pub use egress::{Outgoing, PAYLOAD_BYTES_MAX};
-pub use event::{CloseReason, Event, Input, Output, Transmit};
+pub use event::{CloseReason, Event, Input, Output};
 use ingress::Ingress;
 pub use offering::{Offering, Wanted};
 
@@ -187,8 +188,8 @@ impl Leg {
         self.give_up_silent();
     }
 
-    /// The next thing to do; a timeout says that there is nothing more until then.
-    pub fn poll_output(&mut self) -> Output {
+    /// What is to be sent goes into `out`. The next thing to know; a timeout says that there is nothing more until then.
+    pub fn poll_output(&mut self, out: &mut Batch) -> Output {
         if let Some(now) = self.written.take() {
             self.now = self.now.max(now);
             let result = self.rtc.handle_input(RtcInput::Timeout(self.now));
@@ -200,12 +201,7 @@ impl Leg {
             }
             match self.rtc.poll_output() {
                 Ok(RtcOutput::Transmit(transmit)) => {
-                    return Output::Transmit(Transmit {
-                        proto: Protocol::from_str0m(transmit.proto),
-                        from: transmit.source,
-                        to: transmit.destination,
-                        bytes: transmit.contents.into(),
-                    });
+                    out.push(Protocol::from_str0m(transmit.proto), transmit.destination, &transmit.contents);
                 }
                 Ok(RtcOutput::Event(event)) => self.event(event),
                 Ok(RtcOutput::Timeout(at)) if self.rtc.is_alive() => {

@@ -1,0 +1,91 @@
+//! The bound that loss sets. Loss alone is no congestion: radio loses at any rate. So loss sets a bound only where it
+//! exceeds what the way loses anyhow, and whatever is still lost while no more than the bound is sent is taken for that.
+
+/// Loss above what the way loses anyhow, up to which nothing is bounded.
+const EXCESS_MAX: f64 = 0.1;
+/// A window ends after this time where it has enough packets, and after the longer one with any.
+const WINDOW_US: u64 = 300_000;
+const WINDOW_US_MAX: u64 = 2_000_000;
+const PACKETS_MIN: u32 = 20;
+/// How fast a higher loss is taken for the way's own: while more than the bound is sent, and while no more is.
+const LEARN_SLOWLY: f64 = 0.05;
+const LEARN: f64 = 0.5;
+/// How fast it is forgotten when less is lost.
+const FORGET: f64 = 0.3;
+/// The bound grows so much in a window without excess.
+const GROWTH: f64 = 1.05;
+/// Sending this much of the bound is sending more than it.
+const ABOVE: f64 = 1.05;
+/// No way is believed to lose more than this by itself.
+const OWN_MAX: f64 = 0.9;
+
+#[derive(Default)]
+pub(super) struct Loss {
+    arrived: u32,
+    arrived_bytes: u64,
+    lost: u32,
+    lost_bytes: u64,
+    since_us: Option<u64>,
+    /// What the way loses at any rate.
+    own: f64,
+    bound_bps: Option<f64>,
+}
+
+impl Loss {
+    pub(super) fn arrived(&mut self, bytes: u16, was_missing: bool) {
+        self.arrived += 1;
+        self.arrived_bytes += u64::from(bytes);
+        if was_missing {
+            self.lost = self.lost.saturating_sub(1);
+            self.lost_bytes = self.lost_bytes.saturating_sub(u64::from(bytes));
+        }
+    }
+
+    pub(super) fn missing(&mut self, bytes: u16) {
+        self.lost += 1;
+        self.lost_bytes += u64::from(bytes);
+    }
+
+    /// Ends the window where it is long enough.
+    pub(super) fn update(&mut self, now_us: u64) {
+        let passed_us = now_us.saturating_sub(*self.since_us.get_or_insert(now_us));
+        let packets = self.arrived + self.lost;
+        let enough = passed_us >= WINDOW_US && packets >= PACKETS_MIN;
+        if packets == 0 || !(enough || passed_us >= WINDOW_US_MAX) {
+            return;
+        }
+        let sent_bps = 8e6 * (self.arrived_bytes + self.lost_bytes) as f64 / passed_us as f64;
+        let ratio = f64::from(self.lost) / f64::from(packets);
+        *self = Self { own: self.own, bound_bps: self.bound_bps, since_us: Some(now_us), ..Self::default() };
+        if packets >= PACKETS_MIN {
+            self.observe(sent_bps, ratio);
+        }
+    }
+
+    /// So much was sent in a second, and this part of it was lost.
+    pub(super) fn observe(&mut self, sent_bps: f64, ratio: f64) {
+        let within = self.bound_bps.is_some_and(|bound| sent_bps <= ABOVE * bound);
+        if ratio - self.own <= EXCESS_MAX {
+            self.bound_bps = self.bound_bps.map(|bound| bound * GROWTH);
+        } else if !within {
+            let carried_bps = sent_bps * (1.0 - ratio) / (1.0 - self.own);
+            self.bound_bps = Some(self.bound_bps.map_or(carried_bps, |bound| bound.min(carried_bps)));
+        }
+        let learn = match () {
+            () if ratio < self.own => FORGET,
+            () if within => LEARN,
+            () => LEARN_SLOWLY,
+        };
+        self.own = (self.own + learn * (ratio - self.own)).min(OWN_MAX);
+    }
+
+    /// The bound; `None` where loss sets none.
+    pub(super) fn bound_bps(&self) -> Option<f64> {
+        self.bound_bps
+    }
+
+    /// A bound that is no longer below what the delay allows is forgotten.
+    pub(super) fn forget_above(&mut self, bps: f64) {
+        self.bound_bps = self.bound_bps.filter(|bound| *bound < bps);
+    }
+}
