@@ -167,7 +167,7 @@ impl Stream {
     }
 
     /// The numbers that are asked for now; those that were asked for often enough are given up.
-    pub(super) fn to_nack(&mut self, now: Instant, rtt: Duration) -> SmallVec<[u16; 32]> {
+    pub(super) fn take_missing(&mut self, now: Instant, rtt: Duration) -> SmallVec<[u16; 32]> {
         let Some(source) = &mut self.source else { return SmallVec::new() };
         let can_ask = self.line.formats.first().is_some_and(|format| format.nack);
         let before = source.missing.len();

@@ -377,7 +377,7 @@ impl Viewer {
             let media = Ssrc(stream.ssrc().unwrap_or_default());
             let key_frame = stream.take_key_frame_request();
             let is_due = stream.due().is_some_and(|due| due <= now);
-            let numbers = if is_due { stream.to_nack(now, rtt) } else { SmallVec::new() };
+            let numbers = if is_due { stream.take_missing(now, rtt) } else { SmallVec::new() };
             if let Some(media) = key_frame {
                 self.write_rtcp(out, |space| write::pli(space, own, media));
             }
