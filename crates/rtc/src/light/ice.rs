@@ -347,6 +347,20 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_to_another_check_is_none() {
+        let (mut client, mut server, now) = pair();
+        let request = sent(&mut client, now).remove(0).1;
+        server.handle(now, "198.51.100.7:5000".parse().unwrap(), &request);
+        let answer = sent(&mut server, now).remove(0).1;
+        let from = FROM.parse().unwrap();
+        assert_eq!(client.handle(now, from, &answer), Heard::Answer);
+        let later = now + CONSENT;
+        assert_eq!(sent(&mut client, later).len(), 1);
+        assert_eq!(client.handle(later, from, &answer), Heard::Nothing, "authentic, but not of this check");
+        assert_eq!(client.rtt(), Some(Duration::ZERO));
+    }
+
+    #[test]
     fn a_conflict_of_roles_is_settled_by_changing_ours() {
         let (mut client, server, now) = pair();
         let request = sent(&mut client, now).remove(0).1;

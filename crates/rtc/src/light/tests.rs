@@ -443,6 +443,32 @@ fn answers_of_no_use_are_refused_in_sentences() {
 }
 
 #[test]
+fn what_comes_from_elsewhere_is_not_heard() {
+    let mut world = World::connected(&config(), Which::Own);
+    world.send(Kind::Video, Codec::H264, 0);
+    world.drain_leg();
+    let (_, _, mut bytes) = world.flying.pop_back().unwrap();
+    world.receive("192.0.2.1:9".parse().unwrap(), &mut bytes.clone());
+    assert!(world.seen.is_empty());
+    assert_eq!(world.viewer.transport().strange, 1);
+    world.receive(SERVER.parse().unwrap(), &mut bytes);
+    assert_eq!(world.seen.len(), 1);
+}
+
+#[test]
+fn reports_come_every_second() {
+    let mut world = World::connected(&config(), Which::Own);
+    world.loses = |bytes, _| is_rtp(bytes) && bytes[3] % 4 == 3;
+    world.play(0..120);
+    let Server::Own(view) = &world.leg else { panic!("our own") };
+    let first = view.reception(Kind::Audio);
+    assert!(first.lost >= 20, "{first:?}");
+    world.play(120..240);
+    let Server::Own(view) = &world.leg else { panic!("our own") };
+    assert!(view.reception(Kind::Audio).lost >= first.lost + 20, "another one came");
+}
+
+#[test]
 fn strangers_and_garbage_are_counted_and_change_nothing() {
     for which in BOTH {
         let mut world = World::connected(&config(), which);
