@@ -75,8 +75,13 @@ pub struct Bandwidth {
 
 /// The pacer lets so much more out than the estimate, so that a picture needs no time of its own.
 const PACE: f64 = 2.5;
-/// While there is a queue on the way, it lets out no more than fits.
+/// While there is a queue on the way it lets out less than fits, so that the queue drains: what waits, waits here, where it
+/// can still be given up.
+const PACE_QUEUED: f64 = 0.6;
 const PACE_QUEUE_US: i64 = 60_000;
+/// And for some time after it, little more than fits.
+const PACE_AFTER: f64 = 1.25;
+const PACE_AFTER_US: u64 = 3_000_000;
 /// Without feedback it stops no more than nonsense.
 const UNPACED_BPS: f64 = 150_000_000.0;
 /// Feedback that does not come for so long is taken for a way that is gone, and less is sent in steps of this time.
@@ -92,8 +97,6 @@ const PROBE_QUEUE_US: i64 = 10_000;
 const PROBE_TICK_US: u64 = 5_000;
 /// Receiver reports that are closer together than this are of the same moment.
 const REPORT_US: u64 = 200_000;
-/// Less than this between two of them says nothing: 20 packets.
-const REPORT_BYTES: u64 = 24_000;
 /// Timers are no finer than this.
 const TICK_US: u64 = 1_000;
 const RTT_US: u64 = 100_000;
@@ -197,8 +200,8 @@ impl Bandwidth {
         }
         self.since_report = (0, now_us);
         // Where there is feedback, it says the same sooner.
-        if self.reported_to.is_none() && bytes > REPORT_BYTES {
-            self.loss.observe(8e6 * bytes as f64 / passed_us as f64, f64::from(fraction_lost) / 256.0);
+        if self.reported_to.is_none() {
+            self.loss.report(bytes, passed_us, f64::from(fraction_lost) / 256.0);
             self.pace(now_us);
         }
     }
@@ -272,15 +275,16 @@ impl Bandwidth {
 
     /// After feedback: probe, rate and pacer.
     fn adjust(&mut self, now_us: u64) {
-        let (usage, queue_us) = (self.delay.usage(), self.delay.queue_us());
-        if usage == Usage::Over {
-            self.probe.abandon(now_us);
-        }
+        let (mut usage, queue_us) = (self.delay.usage(), self.delay.queue_us());
         if let Some(found) = self.probe.finish(now_us, self.rate.bps())
             && (found.bps > self.rate.bps() || found.bottleneck)
-            && usage != Usage::Over
         {
             self.rate.measured(found.bps);
+        }
+        if usage == Usage::Over && self.probe.disturbs(now_us) {
+            // The queue is of our own making and passes by itself: it lowers nothing.
+            self.probe.abandon();
+            usage = Usage::Under;
         }
         let rtt_us = self.rtt_us.unwrap_or(RTT_US);
         self.rate.update(&Situation { now_us, usage, acknowledged: &self.acknowledged, queue_us, rtt_us });
@@ -296,8 +300,11 @@ impl Bandwidth {
     /// Sets the pacer to what is known now.
     fn pace(&mut self, now_us: u64) {
         let bps = if self.reported_to.is_some() || self.feedback {
-            let queues = self.delay.queue_us() >= PACE_QUEUE_US;
-            let factor = if queues { 1.0 } else { PACE };
+            let factor = match () {
+                () if self.delay.queue_us() >= PACE_QUEUE_US => PACE_QUEUED,
+                () if self.rate.decreased_within(now_us, PACE_AFTER_US) => PACE_AFTER,
+                () => PACE,
+            };
             (factor * self.bounded_bps()).max(self.probe.rate_bps().unwrap_or(0.0))
         } else {
             UNPACED_BPS

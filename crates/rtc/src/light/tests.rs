@@ -12,10 +12,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Answer, AnswerError, Batch, Certificate, CloseReason, Leg, Offering, Outgoing, Protocol, Purpose, Wanted,
+    Answer, AnswerError, Batch, Certificate, CloseReason, Leg, Offering, Outgoing, Protocol, Purpose, ViewerLeg,
+    Wanted,
     leg::{Event as LegEvent, Input as LegInput, Output as LegOutput},
     sdp::uri,
-    view::{self, View},
+    view::View,
 };
 
 const CLIENT: &str = "198.51.100.7:5000";
@@ -58,10 +59,7 @@ impl Server {
     fn poll_output(&mut self, out: &mut Batch) -> LegOutput {
         match self {
             Self::Str0m(leg) => leg.poll_output(out),
-            Self::Own(view) => match view.poll_output(out) {
-                view::Output::Event(event) => LegOutput::Event(event),
-                view::Output::Timeout(at) => LegOutput::Timeout(at),
-            },
+            Self::Own(view) => view.poll_output(out),
         }
     }
 
@@ -95,7 +93,9 @@ struct World {
 }
 
 fn server(now: Instant) -> crate::Config {
-    crate::Config::new(SERVER.parse().unwrap(), Certificate::generate().unwrap(), WallTime(0), now)
+    let certificate = Certificate::generate().unwrap();
+    let config = crate::Config::new(SERVER.parse().unwrap(), certificate, WallTime(0), now);
+    crate::Config { viewer_leg: ViewerLeg::Str0m, ..config }
 }
 
 fn config() -> Config {
