@@ -303,6 +303,10 @@ fn a_viewer_connects_and_receives_sound_and_picture() {
         assert_eq!((transport.srtp.total(), transport.strange, transport.stun_refused), (0, 0, 0));
         assert!(transport.sender_reports >= 2, "{transport:?}");
         assert_eq!(transport.feedbacks > 10, world.numbered, "{transport:?}");
+        assert_eq!(world.numbered, which == Which::Own);
+        if let Server::Own(view) = &world.leg {
+            assert!(view.estimate_bps().is_some(), "it understands the feedback");
+        }
     }
 }
 
