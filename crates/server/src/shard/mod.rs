@@ -30,6 +30,8 @@ pub struct Config {
     pub advertise: Vec<IpAddr>,
     /// Media threads that are wanted.
     pub shards: usize,
+    /// Which leg viewers get.
+    pub viewer_leg: rtc::ViewerLeg,
     /// A peer that was answered has to be connected within this.
     pub connect_timeout: Duration,
 }
@@ -66,7 +68,7 @@ pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'sta
         certificate: Certificate::generate().map_err(io::Error::other)?,
         wall: (wall_now(), now),
         playout_delay_ms: None,
-        viewer_leg: rtc::ViewerLeg::default(),
+        viewer_leg: config.viewer_leg,
     };
     let mut threads = Vec::new();
     for (index, socket) in (0..config.shards.clamp(1, SHARDS_MAX)).zip(std::iter::once(socket)) {

@@ -15,6 +15,7 @@ fn start() -> (Shards, mpsc::Receiver<(usize, Event)>) {
         advertise: Vec::new(),
         shards: 4,
         connect_timeout: Duration::from_secs(15),
+        viewer_leg: rtc::ViewerLeg::Own,
     };
     let shards = spawn(config, move |shard, event| {
         let _ = sender.send((shard, event));
