@@ -4,7 +4,9 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod bind;
+mod cpu;
 mod framing;
+pub mod ring;
 mod singles;
 mod socket;
 mod stats;
@@ -12,6 +14,7 @@ mod sys;
 mod tcp;
 mod udp;
 
+pub use cpu::{cpus, pin_to_cpu};
 pub use socket::{MediaSocket, Protocol, Received, Waker};
 pub use stats::SocketStats;
 pub use tcp::TcpStats;

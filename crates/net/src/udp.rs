@@ -216,5 +216,7 @@ fn outward(to: SocketAddr, dual_stack: bool) -> SocketAddr {
     }
 }
 
+// They count runs.
+#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests;

@@ -131,3 +131,36 @@ fn each_of_a_group_gets_some_peers_and_all_of_what_these_send_and_may_answer_any
         drop(connections);
     }
 }
+
+#[test]
+fn a_media_thread_that_sleeps_takes_what_another_puts_into_its_ring() {
+    const COUNT: u32 = 20_000;
+    let (mut producer, mut consumer) = crate::ring::ring(256);
+    let mut socket = bind("127.0.0.1:0");
+    let waker = socket.waker();
+    let reader = std::thread::spawn(move || {
+        let mut next = 0;
+        while next < COUNT {
+            // Longer than the test may take: what is not woken for is not taken.
+            let timeout = if consumer.park() { Duration::from_secs(3_600) } else { Duration::ZERO };
+            socket.wait(Instant::now(), timeout, &mut |_| {}).unwrap();
+            consumer.unpark();
+            while let Some(value) = consumer.pop() {
+                assert_eq!(value, next);
+                next += 1;
+            }
+        }
+    });
+    let mut wakes = 0;
+    for number in 0..COUNT {
+        while producer.push(number).is_err() {
+            std::thread::yield_now();
+        }
+        if producer.needs_wake() {
+            wakes += 1;
+            waker.wake();
+        }
+    }
+    reader.join().unwrap();
+    assert!((1..=COUNT).contains(&wakes), "{wakes}");
+}

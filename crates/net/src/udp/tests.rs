@@ -89,7 +89,6 @@ fn one_datagram_is_no_run_and_more_than_the_kernel_takes_are_several() {
 }
 
 /// Without checksums the kernel refuses to cut runs, and sends singles as ever: a failure of the kernel's own making.
-#[cfg(target_os = "linux")]
 #[test]
 fn where_runs_are_refused_the_same_datagrams_go_as_singles_and_runs_are_tried_again_later() {
     use std::os::fd::AsRawFd as _;
@@ -115,6 +114,18 @@ fn where_runs_are_refused_the_same_datagrams_go_as_singles_and_runs_are_tried_ag
     assert_eq!(take(&peer, 8), [sent.clone(), sent].concat());
     udp.prune(now + Duration::from_secs(60));
     assert_eq!(udp.stats().singles_destinations, 0);
+}
+
+#[test]
+fn a_kernel_that_knows_no_runs_is_given_singles() {
+    let (mut udp, peer) = (bind("127.0.0.1:0"), peer("127.0.0.1:0"));
+    assert!(udp.runs, "this one does");
+    udp.runs = false;
+    let sent = datagrams(&[500, 500, 3]);
+    udp.send(Instant::now(), peer.local_addr().unwrap(), &sent.concat(), 500);
+    assert_eq!(take(&peer, 3), sent);
+    let stats = udp.stats();
+    assert_eq!((stats.sent_datagrams, stats.sent_runs, stats.fallback_invalid), (3, 0, 0));
 }
 
 #[test]
@@ -178,7 +189,6 @@ fn a_run_that_comes_is_read_at_once_and_handed_over_one_by_one() {
         assert!(!udp.read(&mut |_| panic!("nothing more was sent")));
         let stats = udp.stats();
         assert_eq!((stats.received_datagrams, stats.received_bytes), (5, 3_349));
-        #[cfg(target_os = "linux")]
         assert_eq!(stats.received_runs, 1, "{ours}");
     }
 }
