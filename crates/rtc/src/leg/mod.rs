@@ -56,6 +56,7 @@ pub struct Leg {
     inner: Option<Inner>,
     ufrag: String,
     pwd: String,
+    opens_dtls: bool,
     sections: SmallVec<[(Kind, String); 2]>,
     wall: (WallTime, Instant),
     sender: Sender,
@@ -105,6 +106,7 @@ impl Leg {
         });
         let sections = sections.collect();
         let mut leg = Self::new(rtc, config, (transport.ufrag, transport.pwd), now);
+        leg.opens_dtls = transport.active;
         (leg.inner, leg.sections, leg.ingress, leg.egress) = (Some(inner), sections, ingress, egress);
         Ok((leg, answer))
     }
@@ -116,6 +118,7 @@ impl Leg {
             inner: None,
             ufrag,
             pwd,
+            opens_dtls: false,
             sections: SmallVec::new(),
             wall: config.wall,
             sender: Sender::default(),
@@ -135,6 +138,16 @@ impl Leg {
     /// Our ICE user name fragment: STUN requests for this leg carry it.
     pub fn ufrag(&self) -> &str {
         &self.ufrag
+    }
+
+    /// Our ICE password: STUN requests for this leg are signed with it. It is a secret, and never logged.
+    pub fn password(&self) -> &str {
+        &self.pwd
+    }
+
+    /// Whether we send the first DTLS record, since the offer was passive.
+    pub fn opens_dtls(&self) -> bool {
+        self.opens_dtls
     }
 
     /// Whether the handshake is done and the leg is not over.
