@@ -8,7 +8,6 @@ use super::{LegId, LegKey, Letter, Pace, Shard, TrackId, TrackKey};
 use crate::{
     ring::Entry,
     stats::Drop,
-    subscription::Subscription,
     track::{Ask, Attached, Source, Track},
 };
 
@@ -35,8 +34,7 @@ impl Shard {
     pub(super) fn subscribe(&mut self, leg: LegId, track: TrackId) {
         let Some((key, state)) = self.legs.find_mut(leg) else { return self.stats.drop(Drop::NoSuchThing) };
         let Some((place, found)) = self.tracks.find_mut(track) else { return self.await_track(leg, track) };
-        if state.subscription(place).is_none() {
-            state.subscriptions.push(Subscription::new(place, found.codec));
+        if state.subscribe(place, found.codec) {
             found.viewers.push(key);
         }
         if state.leg.is_connected() {
@@ -48,15 +46,13 @@ impl Shard {
         let Some((key, state)) = self.legs.find_mut(leg) else { return };
         let tracks = &mut self.tracks;
         let mut left = SmallVec::<[TrackKey; 2]>::new();
-        state.subscriptions.retain(|subscription| {
-            if subscription.codec.kind() != kind {
-                return true;
-            }
-            if let Some(track) = tracks.get_mut(subscription.track) {
+        state.unsubscribe(|subscription| {
+            let over = subscription.codec.kind() == kind;
+            if over && let Some(track) = tracks.get_mut(subscription.track) {
                 track.remove_viewer(key);
                 left.push(subscription.track);
             }
-            false
+            over
         });
         for track in left {
             self.unwatch_unseen(track);
