@@ -148,6 +148,7 @@ impl MediaSocket {
     /// Where the kernel refuses to wait: the thread cannot go on.
     pub fn wait(&mut self, now: Instant, timeout: Duration, take: &mut dyn FnMut(Received<'_>)) -> io::Result<()> {
         self.now = now;
+        self.udp.begin_round();
         let timeout = if self.unread.is_empty() { timeout } else { Duration::ZERO };
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Ok(()) => {}
@@ -181,7 +182,8 @@ impl MediaSocket {
     /// last, which may be shorter. Over UDP several of them go out in one system call (`UDP_SEGMENT`), or one by one where
     /// the kernel or the way there cannot do that; over TCP each is a frame.
     ///
-    /// What the kernel or the peer does not take is dropped and counted, as a full network would.
+    /// What the kernel or the peer does not take is dropped and counted, as a full network would. For room in the kernel's
+    /// buffer this waits, but from one call of `wait` to the next for some milliseconds only.
     pub fn send(&mut self, proto: Protocol, to: SocketAddr, bytes: &[u8], segment: usize) {
         match proto {
             Protocol::Tcp => self.tcp.send(to, bytes, segment),

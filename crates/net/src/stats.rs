@@ -21,7 +21,12 @@ pub struct SocketStats {
     pub fallback_too_long: u64,
     /// Destinations that are sent singles now, because a run failed there lately.
     pub singles_destinations: u64,
-    /// Datagrams dropped because the kernel's buffers were full: `net.core.wmem_max` may be too low.
+    /// Times that the thread waited because the kernel's buffer was full: the interface is slower than a burst, and
+    /// `net.core.wmem_max` may be too low.
+    pub send_waits: u64,
+    /// Microseconds of these waits.
+    pub send_waited_us: u64,
+    /// Datagrams dropped because the kernel's buffers were full, and stayed so.
     pub send_full: u64,
     /// Datagrams dropped because the kernel would not send them for another reason.
     pub send_errors: u64,

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mio::net::UdpSocket;
@@ -27,6 +27,11 @@ const DATAGRAMS_ENOUGH: usize = 256;
 const SEGMENTS_MAX: usize = 64;
 /// Bytes of one run at most: the greatest length of a UDP datagram, less headers.
 const RUN_BYTES_MAX: usize = 65_000;
+/// Where the kernel's buffer is full because the interface is slower than a burst, the thread waits for room, from one
+/// round to the next this long in all. Else the same peers, those who are last in the burst, would lose all of theirs.
+const ROOM_WAIT_MAX: Duration = Duration::from_millis(20);
+/// Times that room is waited for in a row; other threads may take it first.
+const ROOM_WAITS_MAX: usize = 8;
 
 /// A UDP socket that sends and receives runs.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ pub(crate) struct Udp {
     /// The kernel cuts runs.
     runs: bool,
     singles: Singles,
+    /// What is left of `ROOM_WAIT_MAX`.
+    patience: Duration,
     buffer: Box<[u8]>,
     stats: SocketStats,
 }
@@ -61,6 +68,7 @@ impl Udp {
             dual_stack,
             runs,
             singles: Singles::default(),
+            patience: ROOM_WAIT_MAX,
             buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
             stats: SocketStats::default(),
         }
@@ -69,6 +77,11 @@ impl Udp {
     /// What was counted; nothing about TCP.
     pub(crate) fn stats(&self) -> SocketStats {
         SocketStats { singles_destinations: self.singles.len() as u64, ..self.stats }
+    }
+
+    /// A round begins: so much may be waited for room again.
+    pub(crate) fn begin_round(&mut self) {
+        self.patience = ROOM_WAIT_MAX;
     }
 
     /// Forgets destinations whose time on singles is over.
@@ -97,7 +110,7 @@ impl Udp {
     fn send_run(&mut self, now: Instant, to: SocketAddr, run: &[u8], length: u16) {
         let segment = usize::from(length);
         let datagrams = run.len().div_ceil(segment) as u64;
-        let Err(error) = sys::send_run(&self.socket, to, run, length) else {
+        let Err(error) = self.take_turn(|socket| sys::send_run(socket, to, run, length)) else {
             self.stats.sent_runs += 1;
             self.stats.sent_run_datagrams += datagrams;
             self.stats.sent_datagrams += datagrams;
@@ -126,13 +139,35 @@ impl Udp {
     }
 
     fn send_single(&mut self, to: SocketAddr, datagram: &[u8]) {
-        match self.socket.send_to(datagram, to) {
-            Ok(_) => {
+        match self.take_turn(|socket| socket.send_to(datagram, to).map(drop)) {
+            Ok(()) => {
                 self.stats.sent_datagrams += 1;
                 self.stats.sent_bytes += datagram.len() as u64;
             }
             Err(error) => self.count_drop(&error, 1),
         }
+    }
+
+    /// Sends, and where the buffer is full, waits for room and sends again.
+    fn take_turn(&mut self, mut send: impl FnMut(&UdpSocket) -> io::Result<()>) -> io::Result<()> {
+        let mut result = send(&self.socket);
+        for _ in 0..ROOM_WAITS_MAX {
+            let full = result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            if !full || self.patience.is_zero() {
+                break;
+            }
+            let from = Instant::now();
+            let room = sys::wait_for_room(&self.socket, self.patience);
+            let waited = from.elapsed();
+            self.patience = self.patience.saturating_sub(waited);
+            self.stats.send_waits += 1;
+            self.stats.send_waited_us += u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+            if !room {
+                break;
+            }
+            result = send(&self.socket);
+        }
+        result
     }
 
     fn count_drop(&mut self, error: &io::Error, datagrams: u64) {

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     os::fd::{AsRawFd as _, RawFd},
     ptr,
+    time::Duration,
 };
 
 use mio::net::UdpSocket;
@@ -67,6 +68,18 @@ pub(crate) fn send_run(socket: &UdpSocket, to: SocketAddr, bytes: &[u8], segment
     // SAFETY: every pointer in `message` is to a value above that lives to the end of this function, with its true length.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Waits until there is room to send again; whether there is.
+pub(crate) fn wait_for_room(socket: &UdpSocket, most: Duration) -> bool {
+    let mut wanted = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    let most = libc::timespec {
+        tv_sec: libc::time_t::try_from(most.as_secs()).unwrap_or(0),
+        tv_nsec: most.subsec_nanos() as libc::c_long,
+    };
+    // SAFETY: `wanted` is one `pollfd`, as the 1 says, and lives across the call, as does the time; no signal mask is given.
+    let ready = unsafe { libc::ppoll(&raw mut wanted, 1, &raw const most, ptr::null()) };
+    ready == 1 && wanted.revents & libc::POLLOUT != 0
 }
 
 /// Asks for several datagrams a read; whether the kernel will.

@@ -223,3 +223,43 @@ fn a_flood_lets_the_caller_send_in_between() {
     assert_eq!(rounds.iter().sum::<usize>(), 1_280);
     assert!(rounds.iter().all(|got| *got < DATAGRAMS_ENOUGH + 128), "{rounds:?}");
 }
+
+fn full() -> io::Result<()> {
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+#[test]
+fn a_full_buffer_is_waited_for_and_then_it_is_sent() {
+    let mut udp = bind("127.0.0.1:0");
+    udp.patience = Duration::from_secs(3_600);
+    let mut results = [full(), full(), Ok(())].into_iter();
+    // The socket itself has room, so no time passes.
+    udp.take_turn(|_| results.next().unwrap()).unwrap();
+    assert!(results.next().is_none());
+    assert_eq!((udp.stats().send_waits, udp.stats().send_full), (2, 0));
+}
+
+#[test]
+fn waiting_for_room_has_an_end() {
+    let mut udp = bind("127.0.0.1:0");
+    udp.patience = Duration::from_secs(3_600);
+    let mut tries = 0;
+    let mut fail = |_: &UdpSocket| {
+        tries += 1;
+        full()
+    };
+    assert_eq!(udp.take_turn(&mut fail).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    // In this round, nothing is left.
+    udp.patience = Duration::ZERO;
+    udp.take_turn(&mut fail).unwrap_err();
+    assert_eq!(tries, 1 + ROOM_WAITS_MAX + 1);
+    assert_eq!(udp.stats().send_waits, ROOM_WAITS_MAX as u64);
+    udp.begin_round();
+    assert_eq!(udp.patience, ROOM_WAIT_MAX);
+    udp.take_turn(|_| Err(io::ErrorKind::PermissionDenied.into())).unwrap_err();
+    assert_eq!(
+        (udp.stats().send_waits, udp.patience),
+        (ROOM_WAITS_MAX as u64, ROOM_WAIT_MAX),
+        "that is not a full buffer"
+    );
+}

@@ -3,7 +3,7 @@
 //!
 //! What lives here: the control loop of one transport. What does not: which packets go (`sfu`), and the bytes of feedback
 //! (`rtcp`). Everything that a viewer reports may be a lie. It can only harm its own picture: numbers never sent are passed
-//! over, memory is bounded, and no estimate is above one and a half of what was really sent.
+//! over, memory and work are bounded, and so is every rate.
 
 mod delay;
 mod history;
@@ -26,7 +26,7 @@ pub use layers::{HELD, Rising, choose_layer, wanted_bps};
 use loss::Loss;
 use pacer::Pacer;
 use probe::Probe;
-use rate::{Acknowledged, RATE_BPS_MAX, Rate, Situation};
+use rate::{Acknowledged, RATE_BPS_MAX, RATE_BPS_MIN, Rate, Situation};
 
 /// How it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub struct Bandwidth {
     probe: Probe,
     pacer: Pacer,
     rtt_us: Option<u64>,
+    remb_bps: Option<f64>,
     /// The receiver's reference time, extended.
     reference: Option<i64>,
     /// The number behind the last one reported.
@@ -75,8 +76,13 @@ pub struct Bandwidth {
 
 /// The pacer lets so much more out than the estimate, so that a picture needs no time of its own.
 const PACE: f64 = 2.5;
-/// While there is a queue on the way, it lets out no more than fits.
+/// While there is a queue on the way it lets out less than fits, so that the queue drains: what waits, waits here, where it
+/// can still be given up.
+const PACE_QUEUED: f64 = 0.6;
 const PACE_QUEUE_US: i64 = 60_000;
+/// And for some time after it, little more than fits.
+const PACE_AFTER: f64 = 1.25;
+const PACE_AFTER_US: u64 = 3_000_000;
 /// Without feedback it stops no more than nonsense.
 const UNPACED_BPS: f64 = 150_000_000.0;
 /// Feedback that does not come for so long is taken for a way that is gone, and less is sent in steps of this time.
@@ -90,10 +96,10 @@ const NO_FEEDBACK_US: u64 = 5_000_000;
 const PROBE_QUEUE_US: i64 = 10_000;
 /// Padding is asked for no more often than this.
 const PROBE_TICK_US: u64 = 5_000;
+/// Whether one can begin is asked no more often than this.
+const PROBE_WAIT_US: u64 = 100_000;
 /// Receiver reports that are closer together than this are of the same moment.
 const REPORT_US: u64 = 200_000;
-/// Less than this between two of them says nothing: 20 packets.
-const REPORT_BYTES: u64 = 24_000;
 /// Timers are no finer than this.
 const TICK_US: u64 = 1_000;
 const RTT_US: u64 = 100_000;
@@ -126,6 +132,7 @@ impl Bandwidth {
             probe,
             pacer: Pacer::new(paced_bps, config.start_bytes),
             rtt_us: None,
+            remb_bps: None,
             reference: None,
             reported_to: None,
             unanswered_us: None,
@@ -137,12 +144,19 @@ impl Bandwidth {
     /// A packet goes out, whatever is in it, with so many bytes on the wire. Gives the transport-wide number to write into
     /// it, draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2.
     pub fn sent(&mut self, now: Instant, bytes: usize) -> u16 {
-        let now_us = self.micros(now);
-        self.pacer.sent(now_us, bytes);
-        self.since_report.0 += bytes as u64;
+        self.sent_unnumbered(now, bytes);
+        let now_us = self.now_us;
         self.unanswered_us.get_or_insert(now_us);
         let probes = self.probe.sent(now_us, bytes);
         self.history.push(now_us, bytes, probes)
+    }
+
+    /// A packet goes out that carries no transport-wide number: that of a stream, or to a viewer, without the extension.
+    /// Nothing will be reported of it, and what is numbered must not be missing.
+    pub fn sent_unnumbered(&mut self, now: Instant, bytes: usize) {
+        let now_us = self.micros(now);
+        self.pacer.sent(now_us, bytes);
+        self.since_report.0 += bytes as u64;
     }
 
     /// Takes transport-wide feedback.
@@ -182,8 +196,8 @@ impl Bandwidth {
         self.adjust(now_us);
     }
 
-    /// Takes a receiver report about our stream: the loss since the last one, of 256, and the round-trip time where the
-    /// report gives it.
+    /// Takes a receiver report: the loss since the last one, of 256, the highest of its blocks, and the round-trip time
+    /// where it gives one.
     pub fn report(&mut self, now: Instant, fraction_lost: u8, rtt: Option<Duration>) {
         let now_us = self.micros(now);
         if let Some(rtt) = rtt {
@@ -191,16 +205,23 @@ impl Bandwidth {
         }
         let (bytes, since_us) = self.since_report;
         let passed_us = now_us.saturating_sub(since_us);
-        // Each stream has reports of its own; those of the same moment are one.
+        // Some send a report for each stream; those of the same moment are one.
         if passed_us < REPORT_US {
             return;
         }
         self.since_report = (0, now_us);
         // Where there is feedback, it says the same sooner.
-        if self.reported_to.is_none() && bytes > REPORT_BYTES {
-            self.loss.observe(8e6 * bytes as f64 / passed_us as f64, f64::from(fraction_lost) / 256.0);
+        if self.reported_to.is_none() {
+            self.loss.report(bytes, passed_us, f64::from(fraction_lost) / 256.0);
             self.pace(now_us);
         }
+    }
+
+    /// Takes what the receiver believes to fit (REMB). It counts where there is no transport-wide feedback.
+    pub fn remb(&mut self, now: Instant, bitrate_bps: u64) {
+        let now_us = self.micros(now);
+        self.remb_bps = Some((bitrate_bps as f64).clamp(RATE_BPS_MIN, RATE_BPS_MAX));
+        self.pace(now_us);
     }
 
     /// Bytes that may go now, whole pictures of them: what is behind them waits.
@@ -212,7 +233,7 @@ impl Bandwidth {
 
     /// What fits, in bits a second; `None` while nothing is known.
     pub fn estimate_bps(&self) -> Option<u64> {
-        let delay_bps = self.reported_to.map(|_| self.rate.bps());
+        let delay_bps = if self.reported_to.is_some() { Some(self.rate.bps()) } else { self.remb_bps };
         delay_bps.into_iter().chain(self.loss.bound_bps()).reduce(f64::min).map(|bps| bps as u64)
     }
 
@@ -249,7 +270,11 @@ impl Bandwidth {
         let room_us = self.pacer.room_us();
         let probe_us = match self.probe.rate_bps() {
             Some(_) => Some(self.now_us + PROBE_TICK_US),
-            None => self.reported_to.and_then(|_| self.probe.next_us(self.bounded_bps())),
+            // It may be due and yet not begin, since there is a queue.
+            None => {
+                let due_us = self.reported_to.and_then(|_| self.probe.next_us(self.bounded_bps()));
+                due_us.map(|due| due.max(self.now_us + PROBE_WAIT_US))
+            }
         };
         let at_us = room_us.into_iter().chain(probe_us).min()?.max(self.now_us + TICK_US);
         self.start.checked_add(Duration::from_micros(at_us))
@@ -272,15 +297,16 @@ impl Bandwidth {
 
     /// After feedback: probe, rate and pacer.
     fn adjust(&mut self, now_us: u64) {
-        let (usage, queue_us) = (self.delay.usage(), self.delay.queue_us());
-        if usage == Usage::Over {
-            self.probe.abandon(now_us);
-        }
+        let (mut usage, queue_us) = (self.delay.usage(), self.delay.queue_us());
         if let Some(found) = self.probe.finish(now_us, self.rate.bps())
             && (found.bps > self.rate.bps() || found.bottleneck)
-            && usage != Usage::Over
         {
             self.rate.measured(found.bps);
+        }
+        if usage == Usage::Over && self.probe.disturbs(now_us) {
+            // The queue is of our own making and passes by itself: it lowers nothing.
+            self.probe.abandon();
+            usage = Usage::Under;
         }
         let rtt_us = self.rtt_us.unwrap_or(RTT_US);
         self.rate.update(&Situation { now_us, usage, acknowledged: &self.acknowledged, queue_us, rtt_us });
@@ -296,11 +322,14 @@ impl Bandwidth {
     /// Sets the pacer to what is known now.
     fn pace(&mut self, now_us: u64) {
         let bps = if self.reported_to.is_some() || self.feedback {
-            let queues = self.delay.queue_us() >= PACE_QUEUE_US;
-            let factor = if queues { 1.0 } else { PACE };
+            let factor = match () {
+                () if self.delay.queue_us() >= PACE_QUEUE_US => PACE_QUEUED,
+                () if self.rate.decreased_within(now_us, PACE_AFTER_US) => PACE_AFTER,
+                () => PACE,
+            };
             (factor * self.bounded_bps()).max(self.probe.rate_bps().unwrap_or(0.0))
         } else {
-            UNPACED_BPS
+            self.remb_bps.map_or(UNPACED_BPS, |bps| PACE * bps)
         };
         self.pacer.set_rate(now_us, bps);
     }

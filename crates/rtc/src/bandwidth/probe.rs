@@ -7,6 +7,7 @@ pub(super) struct Probe {
     want_bps: Option<f64>,
     cluster: Option<Cluster>,
     next_us: u64,
+    finished_us: Option<u64>,
     failures: u32,
     proven: Option<(f64, u64)>,
 }
@@ -54,6 +55,8 @@ const PAUSE_US: u64 = 5_000_000;
 const PAUSE_DOUBLINGS_MAX: u32 = 4;
 /// What was found by a probe counts as proven so long.
 const PROVEN_US: u64 = 3_000_000;
+/// What a probe put into a queue is gone after this time.
+const DISTURBS_US: u64 = 400_000;
 /// Arriving at less than this of the rate of sending is a bottleneck, whose rate that is.
 const HELD_UP: f64 = 0.9;
 const HELD_UP_TAKES: f64 = 0.95;
@@ -89,11 +92,17 @@ impl Probe {
         self.cluster = Some(Cluster { rate_bps, fills: true, goal_bytes, first_sent_us: now_us, ..Cluster::default() });
     }
 
-    /// Gives up the probe that is going on, since there is a queue already.
-    pub(super) fn abandon(&mut self, now_us: u64) {
-        if self.cluster.take_if(|cluster| cluster.fills).is_some() {
-            self.pause(now_us, false);
+    /// Fills up no further, since there is a queue; what was sent is still measured.
+    pub(super) fn abandon(&mut self) {
+        if let Some(cluster) = self.cluster.as_mut().filter(|cluster| cluster.fills) {
+            cluster.whole = true;
         }
+    }
+
+    /// Whether a queue may be the probe's own.
+    pub(super) fn disturbs(&self, now_us: u64) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.fills)
+            || self.finished_us.is_some_and(|at| now_us.saturating_sub(at) < DISTURBS_US)
     }
 
     /// The rate of the probe that is being sent.
@@ -159,6 +168,7 @@ impl Probe {
         if cluster.fills {
             let wanted = self.want_bps.is_some_and(|want| found.is_some_and(|found| found.bps >= want));
             self.pause(now_us, wanted);
+            self.finished_us = Some(now_us);
         }
         if let Some(found) = found.filter(|found| found.bps >= estimate_bps) {
             self.proven = Some((found.bps, now_us));
@@ -190,7 +200,7 @@ impl Cluster {
         let arrived_bytes = self.arrived.bytes.saturating_sub(u32::from(self.arrived.first_bytes));
         let arrived_bps = 8e6 * f64::from(arrived_bytes) / arrived_us;
         let offered_bps = sent_bps.min(self.rate_bps);
-        let bottleneck = arrived_bps < HELD_UP * offered_bps;
+        let bottleneck = offered_bps >= HELD_UP * self.rate_bps && arrived_bps < HELD_UP * offered_bps;
         let bps = if bottleneck { HELD_UP_TAKES * arrived_bps } else { offered_bps.min(arrived_bps) };
         Some(Found { bps, bottleneck })
     }

@@ -74,6 +74,8 @@ const BACKOFF: f64 = 0.85;
 /// One decrease takes no more than this of an estimate that the application does not fill.
 const BACKOFF_UNFILLED: f64 = 0.6;
 const GROWTH_PER_S: f64 = 1.08;
+/// Until it was lowered for the first time.
+const GROWTH_PER_S_AT_FIRST: f64 = 1.3;
 /// An estimate grows to this much of what arrives, since more was not tried.
 const UNTRIED: f64 = 1.5;
 const UNTRIED_BPS: f64 = 10_000.0;
@@ -90,6 +92,11 @@ impl Rate {
 
     pub(super) fn bps(&self) -> f64 {
         self.bps
+    }
+
+    /// Whether it was lowered within so long.
+    pub(super) fn decreased_within(&self, now_us: u64, within_us: u64) -> bool {
+        self.decreased_us.is_some_and(|at| now_us.saturating_sub(at) < within_us)
     }
 
     /// A probe measured this much.
@@ -143,7 +150,8 @@ impl Rate {
                 // Half a packet in a response time.
                 self.bps + seconds * PACKET_BITS / 2.0 / (situation.rtt_us as f64 / 1e6 + 0.1)
             } else {
-                self.bps * GROWTH_PER_S.powf(seconds)
+                let growth = if self.decreased_us.is_none() { GROWTH_PER_S_AT_FIRST } else { GROWTH_PER_S };
+                self.bps * growth.powf(seconds)
             };
             self.bps = grown_bps.min(limit_bps);
         }

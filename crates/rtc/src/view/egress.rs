@@ -13,6 +13,7 @@ use super::{
     repair::{Repair, Sent},
 };
 use crate::{
+    bandwidth::Bandwidth,
     batch::Batch,
     error::NotSent,
     leg::{Outgoing, PAYLOAD_BYTES_MAX},
@@ -25,6 +26,17 @@ use crate::{
 const CAPTURE_INTERVAL: Duration = Duration::from_secs(1);
 /// Extended sequence numbers end here, RFC 3711 section 3.3.1.
 const NUMBERS_MAX: u64 = 1 << 48;
+
+/// Bytes of padding that go out at once, at most.
+const PADDING_BYTES_MAX: usize = 16 * 1_024;
+/// A payload of nothing but padding, RFC 3550 section 5.1: its last byte says how long it is.
+const PADDING: [u8; 240] = {
+    let mut bytes = [0; 240];
+    if let Some(last) = bytes.last_mut() {
+        *last = 240;
+    }
+    bytes
+};
 
 /// One kind towards a viewer.
 #[derive(Debug)]
@@ -42,6 +54,8 @@ pub(super) struct Egress {
     pub(super) repair: Repair,
     /// Numbers that the viewer asked for and that nobody was told of yet.
     pub(super) wanted: SmallVec<[u16; 16]>,
+    /// A key frame was asked for, and nobody was told of it yet.
+    pub(super) wants_key_frame: bool,
     /// RTP time of the frame that carries its capture time, and when it left.
     captured: Option<(u32, Instant)>,
     /// What the next report is made of: RTP time and wall time of the newest packet.
@@ -67,6 +81,7 @@ pub(super) struct Sending<'a> {
     /// The same moment on the wall clock.
     pub(super) wall: WallTime,
     pub(super) sealer: &'a Sealer,
+    pub(super) bandwidth: Option<&'a mut Bandwidth>,
     pub(super) way: Way,
 }
 
@@ -100,6 +115,7 @@ impl Egress {
             sent: Sent::default(),
             repair: Repair::new(now),
             wanted: SmallVec::new(),
+            wants_key_frame: false,
             captured: None,
             newest: None,
             packets: 0,
@@ -114,8 +130,7 @@ impl Egress {
 
     pub(super) fn send(
         &mut self,
-        sending: &Sending<'_>,
-        number: impl FnOnce(usize) -> u16,
+        sending: &mut Sending<'_>,
         packet: &Outgoing<'_>,
         out: &mut Batch,
     ) -> Result<(), NotSent> {
@@ -127,10 +142,16 @@ impl Egress {
         }
         let captured = self.shows_capture_time(sending.now, packet.time);
         let values = self.values(sending, packet, captured);
-        let fixed =
-            Fixed { pt: self.pt, marker: packet.marker, seq: packet.seq as u16, time: packet.time, ssrc: self.ssrc };
+        let fixed = Fixed {
+            pt: self.pt,
+            marker: packet.marker,
+            padded: false,
+            seq: packet.seq as u16,
+            time: packet.time,
+            ssrc: self.ssrc,
+        };
         let datagram = Datagram { fixed, index: packet.seq, original: &[], payload: packet.payload };
-        write(sending, self.extensions.block(&values), number, &datagram, out)?;
+        write(sending, self.extensions.block(&values), &datagram, out)?;
         self.repair.sent(sending.now, packet.payload.len());
         self.unreported = true;
         self.packets = self.packets.wrapping_add(1);
@@ -146,8 +167,7 @@ impl Egress {
     /// sealed again, since the header, which is authenticated, would differ.
     pub(super) fn resend(
         &mut self,
-        sending: &Sending<'_>,
-        number: impl FnOnce(usize) -> u16,
+        sending: &mut Sending<'_>,
         packet: &Outgoing<'_>,
         out: &mut Batch,
     ) -> Result<(), NotSent> {
@@ -163,13 +183,33 @@ impl Egress {
             return Err(NotSent::TooMany);
         }
         let values = self.values(sending, packet, false);
-        let fixed = Fixed { pt, marker: packet.marker, seq: index as u16, time: packet.time, ssrc };
+        let fixed = Fixed { pt, marker: packet.marker, padded: false, seq: index as u16, time: packet.time, ssrc };
         let original = (packet.seq as u16).to_be_bytes();
         let datagram = Datagram { fixed, index, original: &original, payload: packet.payload };
         if let Some(rtx) = &mut self.rtx {
             rtx.next += 1;
         }
-        write(sending, self.extensions.block(&values), number, &datagram, out)
+        write(sending, self.extensions.block(&values), &datagram, out)
+    }
+
+    /// Sends about so many bytes that mean nothing, by the source of retransmissions as browsers do: a probe. False where
+    /// there is no such source.
+    pub(super) fn pad(&mut self, sending: &mut Sending<'_>, bytes: usize, out: &mut Batch) -> bool {
+        let mut left = bytes.min(PADDING_BYTES_MAX);
+        while left > 0 {
+            let Some(rtx) = self.rtx.as_mut().filter(|rtx| rtx.next < NUMBERS_MAX) else { return false };
+            let (index, ssrc, pt) = (rtx.next, rtx.ssrc, rtx.pt);
+            rtx.next += 1;
+            let time = self.newest.map_or(0, |(time, _)| time);
+            let fixed = Fixed { pt, marker: false, padded: true, seq: index as u16, time, ssrc };
+            let values = Values { sent: sending.wall, named: !self.bound, level: None, captured: None };
+            let datagram = Datagram { fixed, index, original: &[], payload: &PADDING };
+            if write(sending, self.extensions.block(&values), &datagram, out).is_err() {
+                return false;
+            }
+            left = left.saturating_sub(PADDING.len());
+        }
+        true
     }
 
     /// Whether a packet says when it was captured: all packets of a frame or none, so that they are equally long and leave
@@ -206,18 +246,14 @@ impl Egress {
 }
 
 /// Writes one datagram where it is sent from, and seals it there.
-fn write(
-    sending: &Sending<'_>,
-    mut block: Block,
-    number: impl FnOnce(usize) -> u16,
-    datagram: &Datagram<'_>,
-    out: &mut Batch,
-) -> Result<(), NotSent> {
+fn write(sending: &mut Sending<'_>, mut block: Block, datagram: &Datagram<'_>, out: &mut Batch) -> Result<(), NotSent> {
     let header = block.header_len();
     let body = header + datagram.original.len();
     let clear = body + datagram.payload.len();
     let length = clear + sending.sealer.overhead();
-    block.number(number(length));
+    if let Some(bandwidth) = &mut sending.bandwidth {
+        block.number(bandwidth.sent(sending.now, length));
+    }
     let fill = |space: &mut [u8]| {
         block.write(space, datagram.fixed)?;
         space.get_mut(header..body)?.copy_from_slice(datagram.original);

@@ -57,6 +57,7 @@ impl View {
                 Packet::Pli { media_ssrc } => self.key_frame(media_ssrc),
                 Packet::Fir(fir) => fir.requests().for_each(|(ssrc, _)| self.key_frame(ssrc)),
                 Packet::Remb { bitrate_bps } => self.remb_bps = Some(bitrate_bps),
+                Packet::Transport(feedback) if self.paced => self.bandwidth.feedback(self.now, &feedback),
                 Packet::Transport(_) | Packet::Description(_) | Packet::Bye | Packet::Other => {}
             }
         }
@@ -64,8 +65,8 @@ impl View {
     }
 
     fn key_frame(&mut self, ssrc: Ssrc) {
-        match self.egress.iter().find(|egress| egress.ssrc == ssrc.0) {
-            Some(egress) => self.pending.key_frame[usize::from(egress.kind == Kind::Video)] = true,
+        match self.egress.iter_mut().find(|egress| egress.ssrc == ssrc.0) {
+            Some(egress) => egress.wants_key_frame = true,
             None => self.refused.feedback += 1,
         }
     }
@@ -94,7 +95,9 @@ impl View {
         let place = usize::from(egress.kind == Kind::Video);
         let Some(reception) = self.reception.get_mut(place) else { return };
         *reception = Reception { fraction_lost: block.fraction_lost, lost: block.lost, jitter: block.jitter };
-        self.round_trip = round_trip(wall, block).or(self.round_trip);
+        let round_trip = round_trip(wall, block);
+        self.round_trip = round_trip.or(self.round_trip);
+        self.bandwidth.report(self.now, block.fraction_lost, round_trip);
     }
 }
 
@@ -107,7 +110,7 @@ fn round_trip(wall: WallTime, block: &ReportBlock) -> Option<Duration> {
     // In 1/65,536 s; what is negative by rounding is nothing.
     let ticks = now.wrapping_sub(block.last_report).wrapping_sub(block.since_last_report).cast_signed();
     let ticks = if (-64..0).contains(&ticks) { 0 } else { u64::try_from(ticks).ok()? };
-    Some(Duration::from_micros(ticks * 1_000_000 >> 16)).filter(|trip| *trip < ROUND_TRIP_MAX)
+    Some(Duration::from_micros((ticks * 1_000_000) >> 16)).filter(|trip| *trip < ROUND_TRIP_MAX)
 }
 
 #[cfg(test)]

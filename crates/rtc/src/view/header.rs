@@ -51,6 +51,8 @@ pub(super) struct Block {
 pub(super) struct Fixed {
     pub(super) pt: u8,
     pub(super) marker: bool,
+    /// The payload ends with padding.
+    pub(super) padded: bool,
     pub(super) seq: u16,
     pub(super) time: u32,
     pub(super) ssrc: u32,
@@ -64,7 +66,12 @@ impl Extensions {
         let [_, a, b, c] = playout_delay_ms.map_or(0, |(min, max)| ticks(min) << 12 | ticks(max)).to_be_bytes();
         Self {
             send_time: number(uri::ABS_SEND_TIME),
-            transport: number(uri::TRANSPORT_CC),
+            // Numbers without feedback about them say nothing.
+            transport: active
+                .formats
+                .first()
+                .filter(|format| format.transport_cc)
+                .map_or(0, |_| number(uri::TRANSPORT_CC)),
             mid: number(uri::MID),
             level: number(uri::AUDIO_LEVEL),
             capture: number(uri::ABS_CAPTURE_TIME),
@@ -149,7 +156,7 @@ impl Block {
         let [s0, s1] = fixed.seq.to_be_bytes();
         let [t0, t1, t2, t3] = fixed.time.to_be_bytes();
         let [i0, i1, i2, i3] = fixed.ssrc.to_be_bytes();
-        let first = 0x80 | if self.length > 0 { 0x10 } else { 0 };
+        let first = 0x80 | u8::from(fixed.padded) << 5 | u8::from(self.length > 0) << 4;
         *head = [first, u8::from(fixed.marker) << 7 | fixed.pt & 0x7f, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3];
         rest.get_mut(..self.length)?.copy_from_slice(self.bytes.get(..self.length)?);
         Some(())
@@ -180,7 +187,8 @@ mod tests {
         }
     }
 
-    const FIXED_HEADER: Fixed = Fixed { pt: 96, marker: true, seq: 0x1234, time: 0x5566_7788, ssrc: 0x99aa_bbcc };
+    const FIXED_HEADER: Fixed =
+        Fixed { pt: 96, marker: true, padded: false, seq: 0x1234, time: 0x5566_7788, ssrc: 0x99aa_bbcc };
 
     #[test]
     fn what_is_written_is_read_by_the_rules() {
@@ -210,6 +218,8 @@ mod tests {
         let mut space = [0; 12];
         block.write(&mut space, FIXED_HEADER).unwrap();
         assert_eq!((space[0], block.header_len()), (0x80, 12));
+        block.write(&mut space, Fixed { padded: true, ..FIXED_HEADER }).unwrap();
+        assert_eq!(space[0], 0xa0);
     }
 
     #[test]

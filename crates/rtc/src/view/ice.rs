@@ -121,7 +121,7 @@ impl Ice {
         leaves.into_iter().chain(self.gone_at()).min()
     }
 
-    fn checked(&mut self, now: Instant, way: Way, priority: u32, nominates: bool) {
+    pub(super) fn checked(&mut self, now: Instant, way: Way, priority: u32, nominates: bool) {
         let current = self.paths.iter().find(|path| Some(path.way) == self.current);
         let current = current.map(|path| (path.nominated_at, path.priority));
         let nominated_before = match self.paths.iter_mut().find(|path| path.way == way) {

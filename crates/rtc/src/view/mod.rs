@@ -10,6 +10,8 @@ mod feedback;
 mod header;
 pub(crate) mod ice;
 mod repair;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,
@@ -22,10 +24,11 @@ use media::{Codec, Kind, WallTime};
 use smallvec::SmallVec;
 
 use crate::{
+    bandwidth::{self, Bandwidth},
     batch::Batch,
     config::{Config, Protocol, Purpose},
     error::{NotSent, OfferError, RestartError},
-    leg::{CloseReason, Event, Input, Outgoing},
+    leg::{CloseReason, Event, Input, Outgoing, Output},
     rtcp,
     sdp::{self, Answer, Local, Offer, Setup, Transport},
     srtp::{self, Opener, Profile, Sealer},
@@ -53,9 +56,15 @@ pub struct View {
     config: Config,
     sections: SmallVec<[(Kind, String); 2]>,
     ice: Ice,
+    opens_dtls: bool,
     dtls: Dtls,
     link: Option<Link>,
     egress: SmallVec<[Egress; 2]>,
+    bandwidth: Box<Bandwidth>,
+    /// Some packets carry transport-wide numbers; only those are reckoned with, or the others would seem lost.
+    paced: bool,
+    /// Padding may be wanted.
+    probes: bool,
     pending: Pending,
     wall: (WallTime, Instant),
     now: Instant,
@@ -67,27 +76,16 @@ pub struct View {
     closed: bool,
 }
 
-/// What a leg wants done. Datagrams are in the batch already.
-#[derive(Debug)]
-pub enum Output {
-    /// Something happened.
-    Event(Event),
-    /// Nothing more until then, a datagram, or a send.
-    Timeout(Instant),
-}
-
 /// The keys of both directions.
 struct Link {
     sealer: Sealer,
     opener: Opener,
 }
 
-/// Events that nobody was told of yet; each is one bit, however often it happens.
+/// Events of the connection that nobody was told of yet; each comes once.
 #[derive(Default)]
 struct Pending {
     connected: bool,
-    /// Sound, picture.
-    key_frame: [bool; 2],
     closed: Option<CloseReason>,
 }
 
@@ -101,12 +99,12 @@ impl View {
         if purpose == Purpose::Publish {
             return Err(OfferError::Refused("this connection only plays".into()));
         }
-        let plan = sdp::choose(&offer, purpose)?;
+        let plan = sdp::choose_with(&offer, purpose, true)?;
         let machine = || OfferError::Refused("this machine gives no random numbers".into());
         let ice = Ice::new(offer.ufrag).ok_or_else(machine)?;
         let active = offer.setup == Setup::Passive;
         let dtls = Dtls::new(&config.certificate, offer.fingerprint, active, now);
-        let mut egress = SmallVec::new();
+        let mut egress: SmallVec<[Egress; 2]> = SmallVec::new();
         for active in plan.active() {
             egress.push(Egress::new(active, config.playout_delay_ms, now).ok_or_else(machine)?);
         }
@@ -122,13 +120,19 @@ impl View {
             sdp::Role::Active(active) => Some((active.kind, section.mid.unwrap_or("0").to_owned())),
             _ => None,
         });
+        let feedback = egress.iter().any(|egress| egress.extensions.numbered());
+        let bandwidth = bandwidth::Config { feedback, ..bandwidth::Config::default() };
         let view = Self {
             config: config.clone(),
             sections: sections.collect(),
             ice,
+            opens_dtls: active,
             dtls,
             link: None,
             egress,
+            bandwidth: Box::new(Bandwidth::with(now, bandwidth)),
+            paced: feedback,
+            probes: false,
             pending: Pending::default(),
             wall: config.wall,
             now,
@@ -150,6 +154,11 @@ impl View {
     /// Our ICE password: with it any shard can answer a check (`stun::answer`).
     pub fn password(&self) -> &str {
         &self.ice.password
+    }
+
+    /// Whether we send the first DTLS record.
+    pub(crate) fn opens_dtls(&self) -> bool {
+        self.opens_dtls
     }
 
     /// Whether the handshake is done and the leg is not over.
@@ -191,12 +200,29 @@ impl View {
 
     /// What fits towards the viewer in bits a second, where that is known.
     pub fn estimate_bps(&self) -> Option<u64> {
-        self.remb_bps
+        self.bandwidth.estimate_bps().into_iter().chain(self.remb_bps).min()
     }
 
-    /// Bytes that may leave now.
-    pub fn allowance(&mut self, _now: Instant) -> usize {
-        usize::MAX
+    /// Bytes that pacing lets out now.
+    pub fn allowance(&mut self, now: Instant) -> usize {
+        self.bandwidth.allowance(now)
+    }
+
+    /// More would be sent if this much fitted, in bits a second: it is probed now and then by padding. `None`: all is sent
+    /// that there is.
+    pub fn want(&mut self, bps: Option<u64>) {
+        self.probes = bps.is_some();
+        self.bandwidth.want(bps);
+    }
+
+    /// What a probe found to fit within the last seconds, in bits a second.
+    pub fn proven_bps(&self, now: Instant) -> Option<u64> {
+        self.bandwidth.proven_bps(now)
+    }
+
+    /// Whether `poll_output` has something after a `send`.
+    pub fn wants_drain(&self) -> bool {
+        self.report_at.is_some_and(|at| at <= self.now)
     }
 
     /// A viewer sends nothing of which a key frame could be wanted.
@@ -231,10 +257,12 @@ impl View {
         self.ice.write_answer(out);
         self.poll_dtls(out);
         self.write_report(out);
+        self.write_padding(out);
         if let Some(event) = self.next_event() {
             return Output::Event(event);
         }
-        let timers = [self.dtls_timer(), self.report_at, self.ice.timer(self.now)];
+        let probe = self.bandwidth.next_timer().filter(|_| self.probes && self.link.is_some());
+        let timers = [self.dtls_timer(), self.report_at, self.ice.timer(self.now), probe];
         let next = timers.into_iter().flatten().min().filter(|_| !self.closed).unwrap_or(self.now + IDLE_TICK);
         Output::Timeout(next.clamp(self.now + TICK_MIN, self.now + IDLE_TICK))
     }
@@ -298,11 +326,9 @@ impl View {
         if std::mem::take(&mut self.pending.connected) {
             return Some(Event::Connected);
         }
-        let [audio, video] = &mut self.pending.key_frame;
-        for (kind, wanted) in [(Kind::Audio, audio), (Kind::Video, video)] {
-            if std::mem::take(wanted) {
-                return Some(Event::KeyFrameRequested { kind });
-            }
+        if let Some(egress) = self.egress.iter_mut().find(|egress| egress.wants_key_frame) {
+            egress.wants_key_frame = false;
+            return Some(Event::KeyFrameRequested { kind: egress.kind });
         }
         if let Some(egress) = self.egress.iter_mut().find(|egress| !egress.wanted.is_empty()) {
             return Some(Event::Repair { kind: egress.kind, numbers: std::mem::take(&mut egress.wanted) });
@@ -380,7 +406,7 @@ impl View {
         kind: Kind,
         packet: &Outgoing<'_>,
         out: &mut Batch,
-        how: impl FnOnce(&mut Egress, &Sending<'_>, fn(usize) -> u16, &Outgoing<'_>, &mut Batch) -> Result<(), NotSent>,
+        how: impl FnOnce(&mut Egress, &mut Sending<'_>, &Outgoing<'_>, &mut Batch) -> Result<(), NotSent>,
     ) -> Result<(), NotSent> {
         let (Some(link), Some(way), false) = (&self.link, self.ice.way(), self.closed) else {
             return Err(NotSent::NotConnected);
@@ -388,8 +414,27 @@ impl View {
         let egress = self.egress.iter_mut().find(|egress| egress.kind == kind && egress.codec == packet.codec);
         let egress = egress.ok_or(NotSent::NotNegotiated)?;
         self.now = self.now.max(now);
-        let sending = Sending { now, wall: wall_at(self.wall.0, self.wall.1, now), sealer: &link.sealer, way };
-        how(egress, &sending, |_| 0, packet, out)
+        let wall = wall_at(self.wall.0, self.wall.1, now);
+        let reckons = egress.extensions.numbered() || !self.paced;
+        let bandwidth = reckons.then_some(&mut *self.bandwidth);
+        let mut sending = Sending { now, wall, sealer: &link.sealer, bandwidth, way };
+        how(egress, &mut sending, packet, out)
+    }
+
+    /// A probe, by the first kind that has retransmissions.
+    fn write_padding(&mut self, out: &mut Batch) {
+        if !self.probes || self.closed {
+            return;
+        }
+        let (Some(link), Some(way)) = (&self.link, self.ice.way()) else { return };
+        let numbered = |egress: &&mut Egress| egress.rtx.is_some() && egress.extensions.numbered();
+        let Some(egress) = self.egress.iter_mut().find(numbered) else { return };
+        let bytes = self.bandwidth.padding(self.now);
+        if bytes > 0 {
+            let wall = wall_at(self.wall.0, self.wall.1, self.now);
+            let bandwidth = Some(&mut *self.bandwidth);
+            egress.pad(&mut Sending { now: self.now, wall, sealer: &link.sealer, bandwidth, way }, bytes, out);
+        }
     }
 
     /// Sender reports of both kinds in one datagram, once a second while something is sent.

@@ -8,5 +8,6 @@
     unreachable_pub
 )]
 
+mod connecting;
 mod media_path;
 mod world;

@@ -11,7 +11,7 @@ use std::{
 use media::{Codec, Kind, WallTime};
 use stentor_rtc::{
     Answer, Batch, Certificate, CloseReason, Config, Event, Input, Leg, NotSent, Outgoing, Output, Protocol, Purpose,
-    view::{self, View},
+    ViewerLeg, view::View,
 };
 use str0m::{
     Candidate, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
@@ -85,13 +85,15 @@ type Lose = dyn FnMut(u64, bool, &[u8]) -> bool;
 pub struct World {
     pub start: Instant,
     pub now: Instant,
-    pub config: Config,
     pub server: Server,
     pub client: Client,
     pub answer: Answer,
     pub events: Vec<Event>,
     pub delay: Duration,
     pub lose: Box<Lose>,
+    /// How much fits towards the client, in bits a second; what would wait for more than a third of a second is lost.
+    pub narrow_bps: Option<u64>,
+    free_at: Instant,
     /// Answered repairs by the sfu's part: what was sent, by kind and number.
     pub history: Vec<(Kind, Outbox)>,
     pub repaired: usize,
@@ -153,6 +155,7 @@ impl World {
                 (Server::Own(Box::new(view)), answer)
             }
             Which::Str0m => {
+                config.viewer_leg = ViewerLeg::Str0m;
                 let (leg, answer) = Leg::answer(&config, &offer, purpose, start).unwrap();
                 (Server::Str0m(Box::new(leg)), answer)
             }
@@ -162,13 +165,14 @@ impl World {
         Self {
             start,
             now: start,
-            config,
             server,
             client,
             answer,
             events: Vec::new(),
             delay: Duration::from_millis(20),
             lose: Box::new(|_, _, _| false),
+            narrow_bps: None,
+            free_at: start,
             history: Vec::new(),
             repaired: 0,
             sent: Vec::new(),
@@ -213,7 +217,7 @@ impl World {
     pub fn send(&mut self, kind: Kind, packet: &Outbox) -> Result<(), NotSent> {
         let result = match &mut self.server {
             Server::Own(view) => view.send(self.now, kind, packet.outgoing(), &mut self.batch),
-            Server::Str0m(leg) => leg.send(self.now, kind, packet.outgoing()),
+            Server::Str0m(leg) => leg.send(self.now, kind, packet.outgoing(), &mut self.batch),
         };
         if result.is_ok() {
             self.history.push((kind, packet.clone()));
@@ -330,22 +334,16 @@ impl World {
     fn flush_server(&mut self) {
         for turn in 0.. {
             assert!(turn < 1_000, "a leg is drained at some time");
-            match &mut self.server {
-                Server::Own(view) => match view.poll_output(&mut self.batch) {
-                    view::Output::Event(event) => self.event(event),
-                    view::Output::Timeout(at) => {
-                        self.timeout = at;
-                        break;
-                    }
-                },
-                Server::Str0m(leg) => match leg.poll_output() {
-                    Output::Transmit(transmit) => self.batch.push(transmit.proto, transmit.to, &transmit.bytes),
-                    Output::Event(event) => self.events.push(event),
-                    Output::Timeout(at) => {
-                        self.timeout = at;
-                        break;
-                    }
-                },
+            let output = match &mut self.server {
+                Server::Own(view) => view.poll_output(&mut self.batch),
+                Server::Str0m(leg) => leg.poll_output(&mut self.batch),
+            };
+            match output {
+                Output::Event(event) => self.event(event),
+                Output::Timeout(at) => {
+                    self.timeout = at;
+                    break;
+                }
             }
         }
         let sent: Vec<(SocketAddr, Vec<u8>)> =
@@ -395,9 +393,18 @@ impl World {
 
     fn fly(&mut self, to_server: bool, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         self.number += 1;
-        if !(self.lose)(self.number, to_server, &bytes) {
-            self.wire.push_back(Flying { at: self.now + self.delay, from, to, bytes });
+        if (self.lose)(self.number, to_server, &bytes) {
+            return;
         }
+        let mut at = self.now;
+        if let (Some(bps), false) = (self.narrow_bps, to_server) {
+            at = self.free_at.max(self.now) + Duration::from_micros(bytes.len() as u64 * 8_000_000 / bps);
+            if at > self.now + Duration::from_millis(333) {
+                return;
+            }
+            self.free_at = at;
+        }
+        self.wire.push_back(Flying { at: at + self.delay, from, to, bytes });
     }
 }
 

@@ -66,6 +66,7 @@ pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'sta
         certificate: Certificate::generate().map_err(io::Error::other)?,
         wall: (wall_now(), now),
         playout_delay_ms: None,
+        viewer_leg: rtc::ViewerLeg::default(),
     };
     let mut threads = Vec::new();
     let wakers: Vec<Waker> = sockets.iter().map(MediaSocket::waker).collect();
