@@ -84,7 +84,9 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) fn new(track: TrackKey, codec: Codec) -> Self {
+    /// A viewer that has got `highest` of this kind before, from whatever track; 0 for nothing. Numbers go on from there, since
+    /// none may be used twice with the same keys.
+    pub(crate) fn new(track: TrackKey, codec: Codec, highest: u64) -> Self {
         Self {
             track,
             codec,
@@ -96,9 +98,14 @@ impl Subscription {
             squeeze: None,
             stretches: SmallVec::new(),
             highest_source: 0,
-            highest_viewer: 0,
+            highest_viewer: highest,
             replayed: None,
         }
+    }
+
+    /// The highest number that the viewer has got; 0 for none.
+    pub(crate) fn highest(&self) -> u64 {
+        self.highest_viewer
     }
 
     /// Whether it waits for a key frame.
@@ -229,7 +236,7 @@ impl Subscription {
         let renumber = std::mem::take(&mut self.renumber);
         let jumped = self.highest_source.abs_diff(source) > SEQ_JUMP;
         if self.stretches.is_empty() || renumber || jumped {
-            let first = if self.stretches.is_empty() { SEQ_FIRST } else { self.highest_viewer + 1 };
+            let first = SEQ_FIRST.max(self.highest_viewer + 1);
             if self.stretches.len() >= STRETCHES_MAX {
                 self.stretches.remove(0);
             }
@@ -240,7 +247,7 @@ impl Subscription {
         }
         let stretch = self.stretches.last()?;
         let viewer = source.checked_add_signed(stretch.shift)?;
-        if viewer < stretch.first && self.stretches.len() > 1 {
+        if viewer < stretch.first && (self.stretches.len() > 1 || stretch.first > SEQ_FIRST) {
             // It came late, from before a new beginning. Its number has been used, and with it its place in the cipher.
             return None;
         }
@@ -278,7 +285,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn subscription() -> Subscription {
-        Subscription::new(TrackKey(1), Codec::H264)
+        Subscription::new(TrackKey(1), Codec::H264, 0)
     }
 
     #[test]

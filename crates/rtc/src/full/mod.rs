@@ -54,6 +54,7 @@ pub(crate) struct Full {
     inner: Option<Inner>,
     ufrag: String,
     pwd: String,
+    opens_dtls: bool,
     sections: SmallVec<[(Kind, String); 2]>,
     wall: (WallTime, Instant),
     sender: Sender,
@@ -108,6 +109,7 @@ impl Full {
         });
         let sections = sections.collect();
         let mut leg = Self::new(rtc, config, (transport.ufrag, transport.pwd), now);
+        leg.opens_dtls = transport.active;
         (leg.inner, leg.sections, leg.ingress, leg.egress) = (Some(inner), sections, ingress, egress);
         Ok((leg, answer))
     }
@@ -119,6 +121,7 @@ impl Full {
             inner: None,
             ufrag,
             pwd,
+            opens_dtls: false,
             sections: SmallVec::new(),
             wall: config.wall,
             sender: Sender::default(),
@@ -143,6 +146,11 @@ impl Full {
     /// Our ICE password.
     pub(crate) fn password(&self) -> &str {
         &self.pwd
+    }
+
+    /// Whether we send the first DTLS record.
+    pub(crate) fn opens_dtls(&self) -> bool {
+        self.opens_dtls
     }
 
     /// Whether the handshake is done and the leg is not over.

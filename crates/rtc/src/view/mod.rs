@@ -56,6 +56,7 @@ pub struct View {
     config: Config,
     sections: SmallVec<[(Kind, String); 2]>,
     ice: Ice,
+    opens_dtls: bool,
     dtls: Dtls,
     link: Option<Link>,
     egress: SmallVec<[Egress; 2]>,
@@ -125,6 +126,7 @@ impl View {
             config: config.clone(),
             sections: sections.collect(),
             ice,
+            opens_dtls: active,
             dtls,
             link: None,
             egress,
@@ -152,6 +154,11 @@ impl View {
     /// Our ICE password: with it any shard can answer a check (`stun::answer`).
     pub fn password(&self) -> &str {
         &self.ice.password
+    }
+
+    /// Whether we send the first DTLS record.
+    pub(crate) fn opens_dtls(&self) -> bool {
+        self.opens_dtls
     }
 
     /// Whether the handshake is done and the leg is not over.

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use media::Kind;
+use media::{Codec, Kind};
 use rtc::Leg;
 use smallvec::SmallVec;
 
@@ -29,6 +29,8 @@ pub(crate) struct LegState {
     /// It is among those that send more with the next tick.
     pub(crate) again: bool,
     bound: SmallVec<[(Kind, TrackId); 2]>,
+    /// The highest sequence numbers that went out for tracks that are not subscribed to any more.
+    highest: SmallVec<[(Kind, u64); 2]>,
     dirty: bool,
     timer: Option<Instant>,
 }
@@ -44,6 +46,7 @@ impl LegState {
             alive: false,
             again: false,
             bound: SmallVec::new(),
+            highest: SmallVec::new(),
             dirty: false,
             timer: None,
         }
@@ -59,6 +62,34 @@ impl LegState {
 
     pub(crate) fn subscription_mut(&mut self, track: TrackKey) -> Option<&mut Subscription> {
         self.subscriptions.iter_mut().find(|subscription| subscription.track == track)
+    }
+
+    /// Subscribes to a track, unless it is; numbers go on from those of the track before.
+    pub(super) fn subscribe(&mut self, track: TrackKey, codec: Codec) -> bool {
+        if self.subscription(track).is_some() {
+            return false;
+        }
+        let of_kind = |(kind, _): &&(Kind, u64)| *kind == codec.kind();
+        let gone = self.highest.iter().find(of_kind).map_or(0, |(_, highest)| *highest);
+        let others = self.subscriptions.iter().filter(|other| other.codec.kind() == codec.kind());
+        let highest = others.map(Subscription::highest).fold(gone, u64::max);
+        self.subscriptions.push(Subscription::new(track, codec, highest));
+        true
+    }
+
+    /// Subscribes no more to what `is_over` says.
+    pub(super) fn unsubscribe(&mut self, mut is_over: impl FnMut(&Subscription) -> bool) {
+        let highest = &mut self.highest;
+        self.subscriptions.retain(|subscription| {
+            let over = is_over(subscription);
+            if over {
+                let kind = subscription.codec.kind();
+                let before = highest.iter().find(|(known, _)| *known == kind).map_or(0, |(_, number)| *number);
+                highest.retain(|(known, _)| *known != kind);
+                highest.push((kind, subscription.highest().max(before)));
+            }
+            !over
+        });
     }
 
     pub(super) fn bind(&mut self, kind: Kind, track: TrackId) {
