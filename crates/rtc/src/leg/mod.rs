@@ -143,7 +143,7 @@ impl Leg {
 
     /// Whether `poll_output` has something after a `send`.
     pub fn wants_drain(&self) -> bool {
-        matches!(&self.0, Kept::Full(leg) if leg.wants_drain())
+        either!(&self.0, leg => leg.wants_drain())
     }
 
     /// Bytes of payload that may go now, so that the path is not flooded.

@@ -11,7 +11,7 @@ use std::{
 use media::{Codec, Kind, WallTime};
 use stentor_rtc::{
     Answer, Batch, Certificate, CloseReason, Config, Event, Input, Leg, NotSent, Outgoing, Output, Protocol, Purpose,
-    view::View,
+    ViewerLeg, view::View,
 };
 use str0m::{
     Candidate, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
@@ -155,6 +155,7 @@ impl World {
                 (Server::Own(Box::new(view)), answer)
             }
             Which::Str0m => {
+                config.viewer_leg = ViewerLeg::Str0m;
                 let (leg, answer) = Leg::answer(&config, &offer, purpose, start).unwrap();
                 (Server::Str0m(Box::new(leg)), answer)
             }
