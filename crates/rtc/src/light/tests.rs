@@ -253,6 +253,7 @@ impl World {
             wall: WallTime(0),
             marker: seq.is_multiple_of(3),
             payload: &payload,
+            padding: (seq % 4) as u8,
             audio_level: None,
         };
         match (&mut self.leg, again) {
