@@ -1,0 +1,331 @@
+//! The packet path: publishers and viewers by WebRTC. Every packet carries a number and the time of its sending; viewers
+//! say which came and how late.
+
+mod args;
+mod clock;
+mod count;
+mod histogram;
+mod http;
+mod own;
+mod payload;
+mod peer;
+mod publisher;
+mod report;
+mod socket;
+mod viewer;
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use futures_util::{StreamExt as _, stream};
+use hyper::{Method, Uri};
+use media::WallTime;
+use rtc::{Certificate, Config, Offering, Wanted};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+pub(crate) use self::args::PacketsArgs;
+use self::{
+    clock::Clock,
+    peer::Pending,
+    publisher::Publisher,
+    report::Report,
+    socket::Socket,
+    viewer::{Command, Seat},
+};
+use crate::process::Process;
+
+/// Everybody has to be in so long after the last has come.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a server does on joining is over by then.
+const SETTLE: Duration = Duration::from_secs(2);
+/// After the window, repairs have so long.
+const TAIL: Duration = Duration::from_secs(1);
+/// Sessions that are ended at the same time.
+const ENDING_MAX: usize = 64;
+/// Files that are open beside sockets.
+const FILES_BESIDE: u64 = 64;
+
+/// Runs it; false where packets are missing or the load was the bottleneck.
+///
+/// # Errors
+/// Where it cannot be measured.
+pub(crate) fn run(args: &PacketsArgs) -> anyhow::Result<bool> {
+    args.check()?;
+    // Each viewer has a socket, and while it joins a connection.
+    let files = 2 * args.viewers + 2 * args.publishers + FILES_BESIDE;
+    ensure!(
+        own::files_max().is_none_or(|most| most >= files),
+        "this needs {files} open files; raise the limit by `ulimit -n {files}`"
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(measure(args))?;
+    let figures = report.json(args);
+    if let Some(file) = &args.json_file {
+        std::fs::write(file, format!("{figures:#}\n")).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if args.json {
+        println!("{figures}")
+    } else {
+        print!("{}", report.text(args))
+    }
+    for why in report.refusals(args) {
+        eprintln!("stentor-load: no result: {why}");
+    }
+    Ok(report.is_good(args))
+}
+
+/// Where a server is, and where we are seen from there.
+struct Way {
+    local: IpAddr,
+}
+
+impl Way {
+    async fn find(args: &PacketsArgs) -> anyhow::Result<Self> {
+        let mut local = None;
+        for url in [&args.whip, &args.whep] {
+            let url = PacketsArgs::url(url, 0);
+            let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
+            let authority = http::authority(&uri)?;
+            let addresses: Vec<SocketAddr> =
+                lookup_host(&authority).await.with_context(|| authority.clone())?.collect();
+            for address in &addresses {
+                ensure!(
+                    args.yes_elsewhere || address.ip().is_loopback(),
+                    "{address} is another machine, and load on a machine that is not yours is an attack; use a loopback address, or say --yes-elsewhere"
+                );
+            }
+            let socket =
+                TcpStream::connect(&*addresses).await.with_context(|| format!("nothing answers at {authority}"))?;
+            local = Some(socket.local_addr()?.ip());
+        }
+        Ok(Self { local: local.context("no URL")? })
+    }
+}
+
+/// A session at the server that is to be ended.
+type Session = Option<String>;
+
+async fn exchange(url: &str, offer: &str) -> anyhow::Result<(String, Session)> {
+    let answer = http::request(Method::POST, url, Some("application/sdp"), offer.to_owned()).await?;
+    let session = answer.location.map(|location| http::absolute(url, &location)).transpose()?;
+    Ok((answer.body, session))
+}
+
+async fn end(sessions: Vec<Session>) {
+    let ending = stream::iter(sessions.into_iter().flatten()).for_each_concurrent(ENDING_MAX, |url| async move {
+        // A server that ended it by itself says 404.
+        let _ = http::request(Method::DELETE, &url, None, String::new()).await;
+    });
+    ending.await;
+}
+
+/// All that runs while it is measured.
+struct Crowd {
+    clock: Arc<Clock>,
+    certificate: Certificate,
+    way: Way,
+    publishers: publisher::Thread,
+    publishers_said: UnboundedReceiver<publisher::Said>,
+    viewers: Vec<viewer::Thread>,
+    viewers_said: UnboundedReceiver<viewer::Said>,
+    sessions: Vec<Session>,
+    ports: HashSet<u16>,
+    faults: Vec<String>,
+}
+
+impl Crowd {
+    async fn new(args: &PacketsArgs) -> anyhow::Result<Self> {
+        let way = Way::find(args).await?;
+        let clock = Arc::new(Clock::new());
+        let (publisher_says, publishers_said) = unbounded_channel();
+        let (viewer_says, viewers_said): (UnboundedSender<_>, _) = unbounded_channel();
+        let publishers = publisher::Thread::spawn(args.shape(), clock.clone(), publisher_says)?;
+        let viewers = (0..args.threads as usize)
+            .map(|number| viewer::Thread::spawn(number, clock.clone(), viewer_says.clone()))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            clock,
+            certificate: Certificate::generate()?,
+            way,
+            publishers,
+            publishers_said,
+            viewers,
+            viewers_said,
+            sessions: Vec::new(),
+            ports: HashSet::new(),
+            faults: Vec::new(),
+        })
+    }
+
+    fn config(&self, local: SocketAddr) -> Config {
+        Config::new(local, self.certificate.clone(), WallTime(0), Instant::now())
+    }
+
+    async fn publish(&mut self, args: &PacketsArgs) -> anyhow::Result<()> {
+        for number in 0..args.publishers {
+            let url = PacketsArgs::url(&args.whip, number);
+            let socket = Socket::bind(self.way.local)?;
+            let wanted = Wanted::Send { video: Some(payload::PROFILE), audio: args.sound_bytes > 0 };
+            let offering = Offering::new(&self.config(socket.addr()), wanted, Instant::now())?;
+            let (answer, session) = exchange(&url, offering.sdp()).await?;
+            self.sessions.push(session);
+            let leg = offering.accept(&answer, Instant::now()).with_context(|| url.clone())?;
+            let late = Duration::from_micros(1_000_000 / args.fps * number / args.publishers);
+            self.ports.insert(socket.addr().port());
+            self.publishers.add(Publisher { stream: number as u16, leg, socket, late });
+        }
+        let mut publishing = 0;
+        while publishing < args.publishers {
+            match timeout(JOIN_TIMEOUT, self.publishers_said.recv()).await {
+                Ok(Some(publisher::Said::Publishing)) => publishing += 1,
+                Ok(Some(publisher::Said::Lost { stream, why })) => bail!("publisher {stream} was lost: {why}"),
+                _ => bail!("{publishing} of {} publishers connected within {JOIN_TIMEOUT:?}", args.publishers),
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets viewers come; returns how long it took until all have a packet.
+    async fn watch(&mut self, args: &PacketsArgs) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        let mut joining = JoinSet::new();
+        let (mut watching, mut gone, mut next) = (0, 0, 0);
+        let deadline = began + args.arrive.at(args.viewers, args.viewers) + JOIN_TIMEOUT;
+        while watching + gone < args.viewers {
+            ensure!(
+                Instant::now() < deadline,
+                "{watching} of {} viewers have a packet: {:?}",
+                args.viewers,
+                self.faults
+            );
+            let arrival = began + args.arrive.at(next, args.viewers);
+            let wake = if next < args.viewers { arrival.min(deadline) } else { deadline };
+            tokio::select! {
+                () = tokio::time::sleep_until(wake.into()) => if next < args.viewers && Instant::now() >= arrival {
+                    joining.spawn(join(args.clone(), next, self.config(SocketAddr::new(self.way.local, 0))));
+                    next += 1;
+                },
+                Some(joined) = joining.join_next() => match joined? {
+                    Ok((seat, session)) => {
+                        self.sessions.push(session);
+                        self.ports.insert(seat.socket.addr().port());
+                        let thread = seat.id % self.viewers.len();
+                        if let Some(thread) = self.viewers.get(thread) {
+                            thread.tell(Command::Add(Box::new(seat)));
+                        }
+                    }
+                    Err(error) => {
+                        gone += 1;
+                        self.faults.push(format!("{error:#}"));
+                    }
+                },
+                Some(said) = self.viewers_said.recv() => match said {
+                    viewer::Said::Watching => watching += 1,
+                    viewer::Said::Lost { id, why } => self.faults.push(format!("viewer {id} was lost: {why}")),
+                },
+            }
+        }
+        Ok(began.elapsed())
+    }
+
+    /// Ends everything, and collects what was seen.
+    async fn leave(self) -> anyhow::Result<Report> {
+        let mut report = Report { dropped: own::dropped(&self.ports)?, faults: self.faults, ..Report::default() };
+        let mut said = self.viewers_said;
+        // Before sessions are ended: that they are lost then is no fault.
+        while let Ok(said) = said.try_recv() {
+            if let viewer::Said::Lost { id, why } = said {
+                report.faults.push(format!("viewer {id} was lost: {why}"));
+            }
+        }
+        self.clock.close();
+        // As players do it: first the request, then the connection's own good-bye.
+        end(self.sessions).await;
+        self.clock.end();
+        for thread in self.viewers {
+            report.viewers(tokio::task::spawn_blocking(move || thread.join()).await??);
+        }
+        let publishers = self.publishers;
+        report.publishers = tokio::task::spawn_blocking(move || publishers.join()).await??;
+        Ok(report)
+    }
+}
+
+/// One viewer: offers, and is answered.
+async fn join(args: PacketsArgs, id: u64, mut config: Config) -> anyhow::Result<(Seat, Session)> {
+    let stream = id % args.publishers;
+    let url = PacketsArgs::url(&args.whep, stream);
+    let local = config.candidates.first().map(|(_, addr)| addr.ip()).context("no address")?;
+    let socket = Socket::bind(local)?;
+    config.candidates.iter_mut().for_each(|(_, addr)| *addr = socket.addr());
+    let pending = Pending::new(&config, Instant::now())?;
+    let asked = Instant::now();
+    let (answer, session) = exchange(&url, pending.sdp()).await.with_context(|| format!("viewer {id}"))?;
+    let answered = Instant::now();
+    let peer = pending.accept(&answer, answered).with_context(|| format!("viewer {id}"))?;
+    let id = id as usize;
+    let seat = Seat { id, stream: stream as u16, peer, socket, asked, answered, drop_every: args.drop_every };
+    Ok((seat, session))
+}
+
+/// What the server had used at a moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Server {
+    cpu_s: f64,
+    memory: u64,
+}
+
+impl Server {
+    fn look(args: &PacketsArgs) -> anyhow::Result<Option<Self>> {
+        let Some(process) = args.server_pid.map(Process) else { return Ok(None) };
+        Ok(Some(Self { cpu_s: process.cpu_s()?, memory: process.memory_bytes()? }))
+    }
+}
+
+async fn measure(args: &PacketsArgs) -> anyhow::Result<Report> {
+    let mut crowd = Crowd::new(args).await?;
+    let measured = tokio::select! {
+        measured = phases(args, &mut crowd) => measured,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    // Whatever happened, sessions are ended properly.
+    let report = crowd.leave().await;
+    let (servers, window, arriving) = measured?;
+    let mut report = report?;
+    sleep(SETTLE).await;
+    report.after = Server::look(args)?;
+    (report.servers, report.window, report.arriving) = (servers, window, arriving);
+    Ok(report)
+}
+
+/// What the server had used before viewers came, at the beginning and at the end of the window; the window's length; how
+/// long viewers took to arrive.
+type Phases = (Option<[Server; 4]>, Duration, Duration);
+
+async fn phases(args: &PacketsArgs, crowd: &mut Crowd) -> anyhow::Result<Phases> {
+    crowd.publish(args).await?;
+    sleep(Duration::from_secs(args.warm_up)).await;
+    let before = Server::look(args)?;
+    let arriving = crowd.watch(args).await?;
+    let joined = Server::look(args)?;
+    sleep(SETTLE).await;
+    let first = Server::look(args)?;
+    let from = Instant::now();
+    crowd.clock.open_window(Duration::from_secs(args.seconds));
+    sleep(Duration::from_secs(args.seconds)).await;
+    let window = from.elapsed();
+    let last = Server::look(args)?;
+    sleep(TAIL).await;
+    let servers = before.zip(joined).zip(first.zip(last)).map(|((a, b), (c, d))| [a, b, c, d]);
+    Ok((servers, window, arriving))
+}

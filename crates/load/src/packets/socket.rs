@@ -1,0 +1,62 @@
+//! One UDP socket of a publisher or viewer, as every real one has its own.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
+
+use mio::{Interest, Registry, Token, net::UdpSocket};
+
+/// Longest datagram that is read.
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 2_048;
+/// Datagrams of one socket that are read before others are looked at.
+const TURN_MAX: usize = 64;
+
+/// A socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    udp: UdpSocket,
+    addr: SocketAddr,
+}
+
+impl Socket {
+    /// Binds one to any port of an address of ours.
+    ///
+    /// # Errors
+    /// Where there is no port or no file left.
+    pub(crate) fn bind(ip: IpAddr) -> io::Result<Self> {
+        let udp = UdpSocket::bind(SocketAddr::new(ip, 0))?;
+        let addr = udp.local_addr()?;
+        Ok(Self { udp, addr })
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.udp, token, Interest::READABLE)
+    }
+
+    /// Sends a datagram. What the kernel does not take is lost, as in a network.
+    pub(crate) fn send(&self, to: SocketAddr, bytes: &[u8]) {
+        let _ = self.udp.send_to(bytes, to);
+    }
+
+    /// Reads what came; true where more may be there.
+    pub(crate) fn read(&self, buffer: &mut [u8], take: &mut dyn FnMut(SocketAddr, &mut [u8])) -> bool {
+        for _ in 0..TURN_MAX {
+            match self.udp.recv_from(buffer) {
+                Ok((length, from)) => {
+                    if let Some(bytes) = buffer.get_mut(..length) {
+                        take(from, bytes);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                // ICMP says that nobody listens: the peer finds that out by itself.
+                Err(_) => {}
+            }
+        }
+        true
+    }
+}
