@@ -11,10 +11,15 @@ mod config;
 mod error;
 mod key_start;
 mod leg;
+pub mod light;
 pub mod rtcp;
 mod sdp;
 pub mod srtp;
 pub mod stun;
+mod view {
+    pub(crate) mod dtls;
+    pub(crate) mod ice;
+}
 
 pub use batch::{Batch, Outbound};
 pub use config::{Certificate, CertificateError, Config, Protocol, Purpose};

@@ -28,7 +28,7 @@ const BINDING_INDICATION: [u8; 2] = [0x00, 0x11];
 const XOR_MAPPED_ADDRESS: [u8; 2] = [0x00, 0x20];
 const FINGERPRINT: [u8; 2] = [0x80, 0x28];
 /// What the checksum is crossed with, RFC 8489 section 14.7.
-const FINGERPRINT_XOR: u32 = 0x5354_554e;
+pub(crate) const FINGERPRINT_XOR: u32 = 0x5354_554e;
 
 /// Names one request; the answer carries it.
 pub type Transaction = [u8; 12];
@@ -114,9 +114,10 @@ pub fn check<'a>(request: &'a [u8], password: &str) -> Result<Check<'a>, Refused
 
 /// The HMAC that a message has whose MESSAGE-INTEGRITY begins at `at`: the length that is signed ends with it, RFC 8489
 /// section 14.5.
-fn integrity_of(message: &[u8], at: usize, password: &str) -> Option<hmac::Tag> {
+pub(crate) fn integrity_of(message: &[u8], at: usize, password: &str) -> Option<hmac::Tag> {
     let signed = u16::try_from((at + 4 + INTEGRITY).checked_sub(HEADER)?).ok()?;
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes()));
+    let mut context =
+        hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes()));
     context.update(message.get(..2)?);
     context.update(&signed.to_be_bytes());
     context.update(message.get(4..at)?);
@@ -199,7 +200,7 @@ pub fn answer<'a>(
 }
 
 /// The checksum of Ethernet (ISO 3309), four bits at a time: an answer has 60 bytes, a table of 1 KiB would not pay.
-fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 16] = {
         let mut table = [0u32; 16];
         let mut entry = 0;
@@ -379,7 +380,8 @@ mod tests {
             let mut out = Batch::new(1_000);
             let request = good(true);
             let check = answer(&request, Protocol::Udp, from, "password", &mut out).unwrap();
-            let expected = Check { local: "server", remote: "client", priority: 258, nominates: true, transaction: [7; 12] };
+            let expected =
+                Check { local: "server", remote: "client", priority: 258, nominates: true, transaction: [7; 12] };
             assert_eq!(check, expected);
             let run = out.runs().next().unwrap();
             assert_eq!((run.to, out.datagrams()), (from, 1));

@@ -13,6 +13,7 @@ mod tests;
 
 use cipher::{Cipher, Labels};
 pub use open::{Opened, Opener, Refusals, Refused, SOURCES_MAX};
+pub(crate) use replay::extend;
 pub use seal::Sealer;
 
 /// Bytes before the encrypted part of an SRTCP packet: the first header and the source, RFC 3711 section 3.4.

@@ -76,7 +76,7 @@ impl<const WORDS: usize> Window<WORDS> {
 
 /// The extended sequence number that `seq` most likely stands for, where `highest` is the highest so far, RFC 3711 section
 /// 3.3.1; `None` where it would be older than the stream's beginning, or the rollover counter has run out.
-pub(super) fn extend(highest: u64, seq: u16) -> Option<u64> {
+pub(crate) fn extend(highest: u64, seq: u16) -> Option<u64> {
     let ahead = seq.wrapping_sub(highest as u16) as i16;
     let index = highest.checked_add_signed(i64::from(ahead))?;
     (index >> 48 == 0).then_some(index)

@@ -14,7 +14,7 @@ const CERTIFICATE_BYTES_MAX: usize = 16 * 1_024;
 /// Errors that are survived once media flows: nobody but the peer can make the engine useless, and it may have gone on.
 const ERRORS_MAX: u32 = 64;
 
-pub(super) struct Dtls {
+pub(crate) struct Dtls {
     engine: Box<Engine>,
     /// What the offer said, until a certificate was compared to it.
     expected: Option<Fingerprint>,
@@ -33,7 +33,7 @@ struct Fingerprint {
 }
 
 /// What became of it.
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Nothing more until the next input.
     Idle,
     /// The handshake is done.
@@ -45,7 +45,7 @@ pub(super) enum Step {
 }
 
 impl Dtls {
-    pub(super) fn new(certificate: &Certificate, (hash, value): (&str, &str), active: bool, now: Instant) -> Self {
+    pub(crate) fn new(certificate: &Certificate, (hash, value): (&str, &str), active: bool, now: Instant) -> Self {
         let own = DtlsCertificate {
             certificate: certificate.identity.certificate.clone(),
             private_key: certificate.identity.private_key.clone(),
@@ -57,34 +57,34 @@ impl Dtls {
         Self { engine, expected, verified: false, connected: false, stirred: true, timer: None, errors: 0 }
     }
 
-    pub(super) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.engine.is_active()
     }
 
     /// When time has to pass for it.
-    pub(super) fn timer(&self) -> Option<Instant> {
+    pub(crate) fn timer(&self) -> Option<Instant> {
         self.timer
     }
 
-    pub(super) fn timeout(&mut self, now: Instant) -> Result<(), String> {
+    pub(crate) fn timeout(&mut self, now: Instant) -> Result<(), String> {
         self.stirred = true;
         let result = self.engine.handle_timeout(now);
         self.survive(result)
     }
 
     /// Takes a record.
-    pub(super) fn handle(&mut self, now: Instant, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) fn handle(&mut self, now: Instant, bytes: &[u8]) -> Result<(), String> {
         self.stirred = true;
         let result = self.engine.handle_timeout(now).and_then(|()| self.engine.handle_packet(bytes));
         self.survive(result)
     }
 
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.stirred = self.engine.close().is_ok();
     }
 
     /// Writes what there is to send, until something happens.
-    pub(super) fn poll(&mut self, way: Way, out: &mut Batch) -> Step {
+    pub(crate) fn poll(&mut self, way: Way, out: &mut Batch) -> Step {
         if !self.stirred {
             return Step::Idle;
         }
@@ -98,7 +98,9 @@ impl Dtls {
                     let expected = self.expected.take();
                     self.verified = expected.is_some_and(|expected| expected.fits(certificate));
                     if !self.verified {
-                        return Step::Failed("the peer's certificate is not the one whose fingerprint it offered".into());
+                        return Step::Failed(
+                            "the peer's certificate is not the one whose fingerprint it offered".into(),
+                        );
                     }
                 }
                 Output::KeyingMaterial(material, profile) if self.verified => {
@@ -132,6 +134,7 @@ impl Fingerprint {
         let hash = digest::digest(self.algorithm, certificate);
         let mut own = hash.as_ref().iter();
         // Not a secret: the offer says it, and so does the certificate.
-        self.value.split(':').all(|byte| u8::from_str_radix(byte, 16).ok().as_ref() == own.next()) && own.next().is_none()
+        self.value.split(':').all(|byte| u8::from_str_radix(byte, 16).ok().as_ref() == own.next())
+            && own.next().is_none()
     }
 }

@@ -27,7 +27,7 @@ const UFRAG_LENGTH: usize = 8;
 const PASSWORD_LENGTH: usize = 24;
 
 /// A way to the peer: how, and where to.
-pub(super) type Way = (Protocol, SocketAddr);
+pub(crate) type Way = (Protocol, SocketAddr);
 
 /// Our end of the connectivity checks.
 #[derive(Debug)]
@@ -132,7 +132,9 @@ impl Ice {
             None => true,
             Some((None, _)) => nominates,
             // A peer that nominates several paths by turns (RFC 5245 allows it) means the best of them.
-            Some((Some(other), best)) => nominates && (nominated_before.is_none_or(|own| own > other) || priority > best),
+            Some((Some(other), best)) => {
+                nominates && (nominated_before.is_none_or(|own| own > other) || priority > best)
+            }
         };
         if moves {
             self.current = Some(way);
@@ -155,7 +157,8 @@ fn credentials() -> Option<(String, String)> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut random = [0; UFRAG_LENGTH + PASSWORD_LENGTH];
     rand::fill(&mut random).ok()?;
-    let mut letters = random.iter().filter_map(|byte| LETTERS.get(usize::from(byte & 63))).map(|byte| char::from(*byte));
+    let mut letters =
+        random.iter().filter_map(|byte| LETTERS.get(usize::from(byte & 63))).map(|byte| char::from(*byte));
     Some((letters.by_ref().take(UFRAG_LENGTH).collect(), letters.collect()))
 }
 
