@@ -75,7 +75,7 @@ fn greatest(class: usize) -> u64 {
         return class;
     }
     let (shift, low) = ((class - EXACT) / (EXACT / 2) + 1, (class - EXACT) % (EXACT / 2) + EXACT / 2);
-    (low + 1).checked_shl(shift as u32).map_or(u64::MAX, |next| next - 1)
+    (low + 1).checked_mul(1 << shift).map_or(u64::MAX, |next| next - 1)
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ mod histogram;
 mod http;
 mod own;
 mod payload;
-mod peer;
 mod publisher;
 mod report;
 mod socket;
@@ -24,8 +23,8 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use futures_util::{StreamExt as _, stream};
 use hyper::{Method, Uri};
-use media::WallTime;
-use rtc::{Certificate, Config, Offering, Wanted};
+use media::{Codec, WallTime};
+use rtc::{Certificate, Config, Offering, Wanted, light};
 use tokio::{
     net::{TcpStream, lookup_host},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -36,7 +35,6 @@ use tokio::{
 pub(crate) use self::args::PacketsArgs;
 use self::{
     clock::Clock,
-    peer::Pending,
     publisher::Publisher,
     report::Report,
     socket::Socket,
@@ -212,7 +210,7 @@ impl Crowd {
             let wake = if next < args.viewers { arrival.min(deadline) } else { deadline };
             tokio::select! {
                 () = tokio::time::sleep_until(wake.into()) => if next < args.viewers && Instant::now() >= arrival {
-                    joining.spawn(join(args.clone(), next, self.config(SocketAddr::new(self.way.local, 0))));
+                    joining.spawn(join(args.clone(), next, self.way.local, self.certificate.clone()));
                     next += 1;
                 },
                 Some(joined) = joining.join_next() => match joined? {
@@ -262,19 +260,19 @@ impl Crowd {
 }
 
 /// One viewer: offers, and is answered.
-async fn join(args: PacketsArgs, id: u64, mut config: Config) -> anyhow::Result<(Seat, Session)> {
+async fn join(args: PacketsArgs, id: u64, ip: IpAddr, certificate: Certificate) -> anyhow::Result<(Seat, Session)> {
     let stream = id % args.publishers;
     let url = PacketsArgs::url(&args.whep, stream);
-    let local = config.candidates.first().map(|(_, addr)| addr.ip()).context("no address")?;
-    let socket = Socket::bind(local)?;
-    config.candidates.iter_mut().for_each(|(_, addr)| *addr = socket.addr());
-    let pending = Pending::new(&config, Instant::now())?;
+    let socket = Socket::bind(ip)?;
+    let local = Some(socket.addr());
+    let config = light::Config { local, video: vec![Codec::H264], ..light::Config::new(certificate) };
+    let mut viewer = light::Viewer::new(&config, rand::random(), Instant::now());
     let asked = Instant::now();
-    let (answer, session) = exchange(&url, pending.sdp()).await.with_context(|| format!("viewer {id}"))?;
+    let (answer, session) = exchange(&url, &viewer.offer()).await.with_context(|| format!("viewer {id}"))?;
     let answered = Instant::now();
-    let peer = pending.accept(&answer, answered).with_context(|| format!("viewer {id}"))?;
+    viewer.accept(&answer, answered).with_context(|| format!("viewer {id}"))?;
     let id = id as usize;
-    let seat = Seat { id, stream: stream as u16, peer, socket, asked, answered, drop_every: args.drop_every };
+    let seat = Seat { id, stream: stream as u16, viewer, socket, asked, answered, drop_every: args.drop_every };
     Ok((seat, session))
 }
 

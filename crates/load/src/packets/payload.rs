@@ -140,7 +140,8 @@ fn spread(stamp: Stamp) -> [(u64, u32); 4] {
 
 fn check(stamp: Stamp) -> u64 {
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25).rotate_left(29);
-    mix(mix(mix(1, stamp.stream.into()), stamp.number), stamp.sent_ns) & 0xffff
+    let hash = mix(mix(mix(1, stamp.stream.into()), stamp.number), stamp.sent_ns);
+    (hash ^ hash >> 16 ^ hash >> 32) & 0xffff
 }
 
 #[cfg(test)]

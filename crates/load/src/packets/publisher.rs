@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     io,
-    net::SocketAddr,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -171,7 +170,7 @@ impl Stage {
             let Self { shape, clock, said, streams, totals, .. } = self;
             for event in &events {
                 let Some(stream) = event.token().0.checked_sub(1).and_then(|at| streams.get_mut(at)) else { continue };
-                while stream.read(&mut buffer, said) {}
+                stream.read(&mut buffer, said);
             }
             for stream in streams {
                 stream.act(*shape, clock, said, totals);
@@ -226,17 +225,12 @@ impl Stream {
         media.map_or(self.due, |media| media.min(self.due))
     }
 
-    /// True where more may be there.
-    fn read(&mut self, buffer: &mut [u8], said: &UnboundedSender<Said>) -> bool {
-        let local = self.socket.addr();
-        let Self { socket, leg, .. } = self;
-        let mut came = Vec::new();
-        let more = socket.read(buffer, &mut |from: SocketAddr, bytes: &mut [u8]| came.push((from, bytes.to_vec())));
-        for (from, bytes) in &came {
-            leg.handle(Instant::now(), Input::Datagram { proto: Protocol::Udp, from: *from, to: local, bytes });
+    fn read(&mut self, buffer: &mut [u8], said: &UnboundedSender<Said>) {
+        let to = self.socket.addr();
+        while let Some((from, bytes)) = self.socket.read(buffer) {
+            self.leg.handle(Instant::now(), Input::Datagram { proto: Protocol::Udp, from, to, bytes });
+            self.drain(said);
         }
-        self.drain(said);
-        more
     }
 
     /// Does what is due.

@@ -135,7 +135,8 @@ impl Report {
             self.seen.iter().filter_map(pick).for_each(|time| times.add(time));
             times_ms(&times)
         };
-        let bytes = self.seen.iter().map(|seen| seen.bytes).sum::<u64>();
+        let sum = |pick: &dyn Fn(&Seen) -> u64| self.seen.iter().map(pick).sum::<u64>();
+        let bytes = sum(&|seen| seen.bytes);
         let in_all = self.seen.iter().flat_map(|seen| &seen.counts).map(Count::distinct).sum::<u64>();
         json!({
             "publishers": args.publishers,
@@ -152,6 +153,9 @@ impl Report {
                 "doubled": sums.doubled,
                 "tooLateToTell": sums.ancient,
                 "strange": sums.strange,
+                "repaired": sum(&|seen| seen.repaired),
+                "nacked": sum(&|seen| seen.nacked),
+                "datagramsRefused": sum(&|seen| seen.refused),
                 "viewersWithoutGap": sums.without_gap,
                 "receivedInAll": in_all,
                 "payloadBytesInAll": bytes,
@@ -159,6 +163,7 @@ impl Report {
             "delayMs": { "video": times_ms(&self.delays[0]), "audio": times_ms(&self.delays[1]) },
             "joinMs": {
                 "answer": joined(&|seen| Some(seen.joined.answer)),
+                "ice": joined(&|seen| seen.joined.reached),
                 "connected": joined(&|seen| seen.joined.connected),
                 "firstPacket": joined(&|seen| seen.joined.first_packet),
                 "firstKeyFrame": joined(&|seen| seen.joined.first_key),

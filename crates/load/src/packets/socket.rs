@@ -6,11 +6,12 @@ use std::{
 };
 
 use mio::{Interest, Registry, Token, net::UdpSocket};
+use rtc::Batch;
 
 /// Longest datagram that is read.
 pub(crate) const DATAGRAM_BYTES_MAX: usize = 2_048;
-/// Datagrams of one socket that are read before others are looked at.
-const TURN_MAX: usize = 64;
+/// Errors that are passed over before a socket is taken for empty.
+const ERRORS_MAX: usize = 64;
 
 /// A socket.
 #[derive(Debug)]
@@ -43,20 +44,24 @@ impl Socket {
         let _ = self.udp.send_to(bytes, to);
     }
 
-    /// Reads what came; true where more may be there.
-    pub(crate) fn read(&self, buffer: &mut [u8], take: &mut dyn FnMut(SocketAddr, &mut [u8])) -> bool {
-        for _ in 0..TURN_MAX {
+    /// Sends what there is, and clears it.
+    pub(crate) fn send_all(&self, batch: &mut Batch) {
+        for run in batch.runs() {
+            run.datagrams().for_each(|datagram| self.send(run.to, datagram));
+        }
+        batch.clear();
+    }
+
+    /// Reads a datagram; `None` where there is none.
+    pub(crate) fn read<'a>(&self, buffer: &'a mut [u8]) -> Option<(SocketAddr, &'a mut [u8])> {
+        for _ in 0..ERRORS_MAX {
             match self.udp.recv_from(buffer) {
-                Ok((length, from)) => {
-                    if let Some(bytes) = buffer.get_mut(..length) {
-                        take(from, bytes);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Ok((length, from)) => return buffer.get_mut(..length).map(|bytes| (from, bytes)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 // ICMP says that nobody listens: the peer finds that out by itself.
                 Err(_) => {}
             }
         }
-        true
+        None
     }
 }

@@ -4,7 +4,6 @@ use std::{
     cmp::Reverse,
     collections::BinaryHeap,
     io,
-    net::SocketAddr,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, TryRecvError, channel},
@@ -15,6 +14,10 @@ use std::{
 
 use media::Kind;
 use mio::{Events, Poll, Token, Waker};
+use rtc::{
+    Batch, CloseReason,
+    light::{Event, Input, Output, Packet, Viewer},
+};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
@@ -23,7 +26,6 @@ use super::{
     histogram::Histogram,
     own::Meter,
     payload,
-    peer::{Happened, Peer},
     socket::{DATAGRAM_BYTES_MAX, Socket},
 };
 
@@ -33,6 +35,10 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Nobody is looked at more often.
 const TICK_MIN: Duration = Duration::from_micros(500);
 const EVENTS_MAX: usize = 1_024;
+/// Datagrams of one socket that are read before others are looked at.
+const TURN_MAX: usize = 64;
+/// What one viewer sends at once, about.
+const BATCH_BYTES: usize = 4_096;
 
 /// Somebody who is about to watch.
 pub(crate) struct Seat {
@@ -40,7 +46,7 @@ pub(crate) struct Seat {
     pub(crate) id: usize,
     /// The publisher whose packets it is to get.
     pub(crate) stream: u16,
-    pub(crate) peer: Peer,
+    pub(crate) viewer: Viewer,
     pub(crate) socket: Socket,
     /// When it asked.
     pub(crate) asked: Instant,
@@ -70,6 +76,7 @@ pub(crate) enum Said {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Joined {
     pub(crate) answer: u64,
+    pub(crate) reached: Option<u64>,
     pub(crate) connected: Option<u64>,
     pub(crate) first_packet: Option<u64>,
     pub(crate) first_key: Option<u64>,
@@ -86,6 +93,11 @@ pub(crate) struct Seen {
     /// Packets without a stamp, or with another stream's.
     pub(crate) strange: u64,
     pub(crate) bytes: u64,
+    /// Packets that came as a repair, and numbers that were asked for again.
+    pub(crate) repaired: u64,
+    pub(crate) nacked: u64,
+    /// Datagrams that made no sense.
+    pub(crate) refused: u64,
     /// It left, or was thrown out, before the end.
     pub(crate) left: bool,
 }
@@ -112,11 +124,11 @@ impl Thread {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (commands, orders) = channel();
-        let mut room =
-            Room { poll, clock, said, orders, seats: Vec::new(), due: BinaryHeap::new(), totals: Totals::default() };
+        let floor = Floor { clock, said, totals: Totals::default(), batch: Batch::new(BATCH_BYTES) };
+        let mut room = Room { poll, orders, seats: Vec::new(), due: BinaryHeap::new(), floor };
         let handle = std::thread::Builder::new().name(format!("viewers-{number}")).spawn(move || {
             room.run();
-            room.totals
+            room.floor.totals
         })?;
         Ok(Self { commands, waker, handle })
     }
@@ -136,18 +148,24 @@ impl Thread {
 
 struct Room {
     poll: Poll,
-    clock: Arc<Clock>,
-    said: UnboundedSender<Said>,
     orders: Receiver<Command>,
     /// By token, less one.
     seats: Vec<Option<Sitting>>,
     /// When to look at whom; entries that no longer hold are passed over.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
+    floor: Floor,
+}
+
+/// What all viewers of a room share.
+struct Floor {
+    clock: Arc<Clock>,
+    said: UnboundedSender<Said>,
     totals: Totals,
+    batch: Batch,
 }
 
 struct Sitting {
-    peer: Peer,
+    viewer: Viewer,
     socket: Socket,
     asked: Instant,
     due: Instant,
@@ -165,9 +183,9 @@ impl Room {
         let mut buffer = [0; DATAGRAM_BYTES_MAX];
         let mut meter = Meter::new();
         let mut unread: Vec<usize> = Vec::new();
-        while !self.clock.is_over() {
+        while !self.floor.clock.is_over() {
             let now = Instant::now();
-            meter.look(now, self.clock.counts(self.clock.ns(now)));
+            meter.look(now, self.floor.clock.counts(self.floor.clock.ns(now)));
             let wake = self.due.peek().map_or(LOOK_INTERVAL, |Reverse((at, _))| at.saturating_duration_since(now));
             let wait = if unread.is_empty() { wake.min(LOOK_INTERVAL) } else { Duration::ZERO };
             if self.poll.poll(&mut events, Some(wait)).is_err() {
@@ -185,7 +203,7 @@ impl Room {
             }
             self.wake_those_due();
         }
-        self.totals.used = meter.used;
+        self.floor.totals.used = meter.used;
         (0..self.seats.len()).for_each(|at| self.leave(at, false));
     }
 
@@ -207,45 +225,41 @@ impl Room {
     }
 
     fn sit(&mut self, seat: Seat) {
-        let Seat { id, stream, peer, mut socket, asked, answered, drop_every } = seat;
+        let Seat { id, stream, viewer, mut socket, asked, answered, drop_every } = seat;
         let at = self.seats.iter().position(Option::is_none).unwrap_or(self.seats.len());
         let over = socket.register(self.poll.registry(), Token(at + 1)).err().map(|error| error.to_string());
         let answer = micros(asked, answered);
         let seen = Seen { id, stream, joined: Joined { answer, ..Joined::default() }, ..Seen::default() };
-        let due = Instant::now();
-        let sitting = Sitting { peer, socket, asked, due, armed: due, drop_every, dropped_at: 0, seen, over };
+        let now = Instant::now();
+        let mut sitting =
+            Sitting { viewer, socket, asked, due: now, armed: now, drop_every, dropped_at: 0, seen, over };
+        // The first check goes out now.
+        sitting.handle(now, Input::Timeout, &mut self.floor);
+        sitting.armed = sitting.due;
+        self.due.push(Reverse((sitting.armed, at)));
         match self.seats.get_mut(at) {
             Some(free) => *free = Some(sitting),
             None => self.seats.push(Some(sitting)),
         }
-        self.due.push(Reverse((due, at)));
+        self.clear_if_over(at);
     }
 
     /// True where more may be there.
     fn read(&mut self, at: usize, buffer: &mut [u8]) -> bool {
-        let Self { seats, clock, totals, said, due, .. } = self;
-        let Some(sitting) = seats.get_mut(at).and_then(Option::as_mut) else { return false };
-        let local = sitting.socket.addr();
-        let Sitting { peer, socket, .. } = sitting;
-        let mut inputs =
-            Inputs { seen: &mut sitting.seen, over: &mut sitting.over, asked: sitting.asked, clock, totals, said };
-        let mut next = sitting.due;
-        let more = socket.read(buffer, &mut |from: SocketAddr, bytes: &mut [u8]| {
-            // RTP that is not let in: what the counters must notice.
-            if sitting.drop_every > 0 && bytes.first().is_some_and(|first| (128..192).contains(first)) {
-                sitting.dropped_at += 1;
-                if sitting.dropped_at % sitting.drop_every == 0 {
-                    return;
-                }
+        let Some(sitting) = self.seats.get_mut(at).and_then(Option::as_mut) else { return false };
+        let mut more = true;
+        for _ in 0..TURN_MAX {
+            let Some((from, bytes)) = sitting.socket.read(buffer) else {
+                more = false;
+                break;
+            };
+            if !sitting.throws_away(bytes) {
+                sitting.handle(Instant::now(), Input::Datagram { from, bytes }, &mut self.floor);
             }
-            let now = Instant::now();
-            peer.datagram(now, from, local, bytes);
-            next = peer.drain(socket, &mut |happened| inputs.take(now, happened));
-        });
-        sitting.due = next;
-        if next < sitting.armed {
-            sitting.armed = next;
-            due.push(Reverse((next, at)));
+        }
+        if sitting.due < sitting.armed {
+            sitting.armed = sitting.due;
+            self.due.push(Reverse((sitting.armed, at)));
         }
         self.clear_if_over(at);
         more
@@ -253,32 +267,18 @@ impl Room {
 
     fn wake_those_due(&mut self) {
         let now = Instant::now();
-        while let Some(&Reverse((when, at))) = self.due.peek() {
-            if when > now {
-                return;
-            }
+        while let Some(&Reverse((when, at))) = self.due.peek().filter(|Reverse((when, _))| *when <= now) {
             self.due.pop();
-            let Self { seats, clock, totals, said, due, .. } = self;
-            let Some(sitting) = seats.get_mut(at).and_then(Option::as_mut) else { continue };
+            let Some(sitting) = self.seats.get_mut(at).and_then(Option::as_mut) else { continue };
             if when != sitting.armed {
                 continue;
             }
             if sitting.due <= now {
-                let Sitting { peer, socket, .. } = sitting;
-                let mut inputs = Inputs {
-                    seen: &mut sitting.seen,
-                    over: &mut sitting.over,
-                    asked: sitting.asked,
-                    clock,
-                    totals,
-                    said,
-                };
-                peer.timeout(now);
-                sitting.due = peer.drain(socket, &mut |happened| inputs.take(now, happened));
+                sitting.handle(now, Input::Timeout, &mut self.floor);
             }
-            // Later than now, or a peer that always wants to be asked would be asked for ever.
+            // Later than now, or one that always wants to be asked would be asked for ever.
             sitting.armed = sitting.due.max(now + TICK_MIN);
-            due.push(Reverse((sitting.armed, at)));
+            self.due.push(Reverse((sitting.armed, at)));
             self.clear_if_over(at);
         }
     }
@@ -286,8 +286,8 @@ impl Room {
     fn clear_if_over(&mut self, at: usize) {
         let Some(sitting) = self.seats.get_mut(at).and_then(Option::as_mut) else { return };
         if let Some(why) = sitting.over.take() {
-            if !self.clock.is_closing() {
-                let _ = self.said.send(Said::Lost { id: sitting.seen.id, why });
+            if !self.floor.clock.is_closing() {
+                let _ = self.floor.said.send(Said::Lost { id: sitting.seen.id, why });
             }
             self.leave(at, true);
         }
@@ -296,51 +296,75 @@ impl Room {
     /// Says good-bye and keeps what was seen.
     fn leave(&mut self, at: usize, early: bool) {
         let Some(mut sitting) = self.seats.get_mut(at).and_then(Option::take) else { return };
-        sitting.peer.close();
-        sitting.peer.drain(&sitting.socket, &mut |_| {});
-        sitting.seen.left = early && !self.clock.is_closing();
-        self.totals.seen.push(sitting.seen);
+        sitting.viewer.close();
+        sitting.drain(Instant::now(), &mut self.floor);
+        sitting.seen.left = early && !self.floor.clock.is_closing();
+        let counts = [Kind::Video, Kind::Audio].map(|kind| sitting.viewer.counts(kind));
+        sitting.seen.repaired = counts.iter().map(|counts| counts.repaired).sum();
+        sitting.seen.nacked = counts.iter().map(|counts| counts.nacked).sum();
+        let transport = sitting.viewer.transport();
+        sitting.seen.refused = transport.strange + transport.stun_refused + transport.unknown_payload_types;
+        self.floor.totals.seen.push(sitting.seen);
     }
 }
 
-/// Where what happens to a viewer is noted.
-struct Inputs<'a> {
-    seen: &'a mut Seen,
-    over: &'a mut Option<String>,
-    asked: Instant,
-    clock: &'a Clock,
-    totals: &'a mut Totals,
-    said: &'a UnboundedSender<Said>,
-}
-
-impl Inputs<'_> {
-    fn take(&mut self, now: Instant, happened: Happened<'_>) {
-        match happened {
-            Happened::Connected => self.seen.joined.connected = Some(micros(self.asked, now)),
-            Happened::Packet(kind, payload) => self.packet(now, kind, payload),
-            Happened::Closed(why) => *self.over = Some(why),
+impl Sitting {
+    /// RTP that is not let in: what the counters must notice.
+    fn throws_away(&mut self, bytes: &[u8]) -> bool {
+        let is_rtp = bytes.first().is_some_and(|first| (128..192).contains(first))
+            && bytes.get(1).is_some_and(|second| !(192..224).contains(second));
+        if self.drop_every == 0 || !is_rtp {
+            return false;
         }
+        self.dropped_at += 1;
+        self.dropped_at.is_multiple_of(self.drop_every)
     }
 
-    fn packet(&mut self, now: Instant, kind: Kind, payload: &[u8]) {
-        let (seen, since) = (&mut *self.seen, micros(self.asked, now));
-        if seen.joined.first_packet.is_none() {
-            seen.joined.first_packet = Some(since);
-            let _ = self.said.send(Said::Watching);
+    fn handle(&mut self, now: Instant, input: Input<'_>, floor: &mut Floor) {
+        let Self { viewer, seen, asked, .. } = self;
+        viewer.handle(now, input, &mut |packet| seen.packet(now, *asked, &packet, floor));
+        self.drain(now, floor);
+    }
+
+    fn drain(&mut self, now: Instant, floor: &mut Floor) {
+        loop {
+            match self.viewer.poll_output(&mut floor.batch) {
+                Output::Event(Event::Reached) => self.seen.joined.reached = Some(micros(self.asked, now)),
+                Output::Event(Event::Connected) => self.seen.joined.connected = Some(micros(self.asked, now)),
+                Output::Event(Event::Closed(CloseReason::Us)) => {}
+                Output::Event(Event::Closed(why)) => self.over = Some(format!("{why:?}")),
+                Output::Timeout(at) => {
+                    self.due = at;
+                    break;
+                }
+            }
         }
-        if kind == Kind::Video && seen.joined.first_key.is_none() && payload::starts_key(payload) {
-            seen.joined.first_key = Some(since);
+        if !floor.batch.is_empty() {
+            self.socket.send_all(&mut floor.batch);
         }
-        seen.bytes += payload.len() as u64;
-        let Some(stamp) = payload::read(payload).filter(|stamp| stamp.stream == seen.stream) else {
-            seen.strange += 1;
+    }
+}
+
+impl Seen {
+    fn packet(&mut self, now: Instant, asked: Instant, packet: &Packet<'_>, floor: &mut Floor) {
+        let Packet { kind, payload, .. } = *packet;
+        if self.joined.first_packet.is_none() {
+            self.joined.first_packet = Some(micros(asked, now));
+            let _ = floor.said.send(Said::Watching);
+        }
+        if kind == Kind::Video && self.joined.first_key.is_none() && payload::starts_key(payload) {
+            self.joined.first_key = Some(micros(asked, now));
+        }
+        self.bytes += payload.len() as u64;
+        let Some(stamp) = payload::read(payload).filter(|stamp| stamp.stream == self.stream) else {
+            self.strange += 1;
             return;
         };
         let index = usize::from(kind == Kind::Audio);
-        let counts = self.clock.counts(stamp.sent_ns);
-        let Some((count, delays)) = seen.counts.get_mut(index).zip(self.totals.delays.get_mut(index)) else { return };
+        let counts = floor.clock.counts(stamp.sent_ns);
+        let Some((count, delays)) = self.counts.get_mut(index).zip(floor.totals.delays.get_mut(index)) else { return };
         if count.came(stamp.number, counts) && counts {
-            delays.add(self.clock.ns(now).saturating_sub(stamp.sent_ns) / 1_000);
+            delays.add(floor.clock.ns(now).saturating_sub(stamp.sent_ns) / 1_000);
         }
     }
 }
