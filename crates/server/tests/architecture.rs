@@ -17,7 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("live", &["media", "wire", "codec"]),
     ("sfu", &["media", "rtc"]),
     ("store", &[]),
-    ("load", &["media", "wire", "rtc"]),
+    ("load", &["media", "net", "wire", "rtc"]),
     ("client", &["media", "wire", "rtc", "live"]),
     ("server", &["media", "net", "wire", "rtc", "codec", "live", "sfu", "store", "client"]),
 ];

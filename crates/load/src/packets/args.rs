@@ -11,11 +11,18 @@ use super::{payload::Split, publisher::Shape};
 #[derive(Args, Clone)]
 pub(crate) struct PacketsArgs {
     /// Where publishers go, as a WHIP URL; {n} is the publisher's number, from 0.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "janus", default_value = "", hide_default_value = true)]
     pub(crate) whip: String,
     /// Where viewers go, as a WHEP URL; {n} is the publisher's number.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "janus", default_value = "", hide_default_value = true)]
     pub(crate) whep: String,
+    /// Instead of WHIP and WHEP: the HTTP API of a Janus, as `http://host:8088/janus`. Publishers are mount points of its
+    /// streaming plugin.
+    #[arg(long, conflicts_with_all = ["whip", "whep"])]
+    pub(crate) janus: Option<String>,
+    /// Threads of each mount point that help it to send.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=64))]
+    pub(crate) janus_threads: u64,
     /// Publishers.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=2_000))]
     pub(crate) publishers: u64,
@@ -86,10 +93,18 @@ impl PacketsArgs {
         pattern.replace("{n}", &number.to_string())
     }
 
+    /// The URLs of servers that are asked.
+    pub(crate) fn servers(&self) -> Vec<String> {
+        match &self.janus {
+            Some(janus) => vec![janus.clone()],
+            None => [&self.whip, &self.whep].map(|url| Self::url(url, 0)).to_vec(),
+        }
+    }
+
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         for (name, url) in [("--whip", &self.whip), ("--whep", &self.whep)] {
             ensure!(
-                self.publishers == 1 || url.contains("{n}"),
+                self.janus.is_some() || self.publishers == 1 || url.contains("{n}"),
                 "{name} {url} is the same for all {} publishers; put {{n}} where their number goes",
                 self.publishers
             );

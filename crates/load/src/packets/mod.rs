@@ -6,6 +6,7 @@ mod clock;
 mod count;
 mod histogram;
 mod http;
+mod janus;
 mod own;
 mod payload;
 mod publisher;
@@ -35,7 +36,7 @@ use tokio::{
 pub(crate) use self::args::PacketsArgs;
 use self::{
     clock::Clock,
-    publisher::Publisher,
+    publisher::{Publisher, To},
     report::Report,
     socket::Socket,
     viewer::{Command, Seat},
@@ -85,46 +86,55 @@ pub(crate) fn run(args: &PacketsArgs) -> anyhow::Result<bool> {
 /// Where a server is, and where we are seen from there.
 struct Way {
     local: IpAddr,
+    server: IpAddr,
 }
 
 impl Way {
     async fn find(args: &PacketsArgs) -> anyhow::Result<Self> {
         let mut local = None;
-        for url in [&args.whip, &args.whep] {
-            let url = PacketsArgs::url(url, 0);
+        let mut server = None;
+        for url in args.servers() {
             let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
             let authority = http::authority(&uri)?;
             let addresses: Vec<SocketAddr> =
                 lookup_host(&authority).await.with_context(|| authority.clone())?.collect();
             for address in &addresses {
+                // Whoever can bind it has it.
+                let is_own = std::net::UdpSocket::bind((address.ip(), 0)).is_ok();
                 ensure!(
-                    args.yes_elsewhere || address.ip().is_loopback(),
+                    args.yes_elsewhere || is_own,
                     "{address} is another machine, and load on a machine that is not yours is an attack; use a loopback address, or say --yes-elsewhere"
                 );
             }
             let socket =
                 TcpStream::connect(&*addresses).await.with_context(|| format!("nothing answers at {authority}"))?;
             local = Some(socket.local_addr()?.ip());
+            server = Some(socket.peer_addr()?.ip());
         }
-        Ok(Self { local: local.context("no URL")? })
+        Ok(Self { local: local.context("no URL")?, server: server.context("no URL")? })
     }
 }
 
 /// A session at the server that is to be ended.
-type Session = Option<String>;
-
-async fn exchange(url: &str, offer: &str) -> anyhow::Result<(String, Session)> {
-    let answer = http::request(Method::POST, url, Some("application/sdp"), offer.to_owned()).await?;
-    let session = answer.location.map(|location| http::absolute(url, &location)).transpose()?;
-    Ok((answer.body, session))
+enum Session {
+    Whip(String),
+    Janus(janus::Handle),
 }
 
-async fn end(sessions: Vec<Session>) {
-    let ending = stream::iter(sessions.into_iter().flatten()).for_each_concurrent(ENDING_MAX, |url| async move {
-        // A server that ended it by itself says 404.
-        let _ = http::request(Method::DELETE, &url, None, String::new()).await;
-    });
-    ending.await;
+impl Session {
+    async fn end(self) {
+        match self {
+            // A server that ended it by itself says 404.
+            Self::Whip(url) => _ = http::request(Method::DELETE, &url, None, String::new()).await,
+            Self::Janus(handle) => handle.end().await,
+        }
+    }
+}
+
+async fn exchange(url: &str, offer: &str) -> anyhow::Result<(String, Option<Session>)> {
+    let answer = http::request(Method::POST, url, Some("application/sdp"), offer.to_owned()).await?;
+    let session = answer.location.map(|location| http::absolute(url, &location)).transpose()?;
+    Ok((answer.body, session.map(Session::Whip)))
 }
 
 /// All that runs while it is measured.
@@ -137,6 +147,8 @@ struct Crowd {
     viewers: Vec<viewer::Thread>,
     viewers_said: UnboundedReceiver<viewer::Said>,
     sessions: Vec<Session>,
+    /// Of each publisher at Janus.
+    mounts: Vec<u64>,
     ports: HashSet<u16>,
     faults: Vec<String>,
 }
@@ -160,6 +172,7 @@ impl Crowd {
             viewers,
             viewers_said,
             sessions: Vec::new(),
+            mounts: Vec::new(),
             ports: HashSet::new(),
             faults: Vec::new(),
         })
@@ -171,16 +184,14 @@ impl Crowd {
 
     async fn publish(&mut self, args: &PacketsArgs) -> anyhow::Result<()> {
         for number in 0..args.publishers {
-            let url = PacketsArgs::url(&args.whip, number);
             let socket = Socket::bind(self.way.local)?;
-            let wanted = Wanted::Send { video: Some(payload::PROFILE), audio: args.sound_bytes > 0 };
-            let offering = Offering::new(&self.config(socket.addr()), wanted, Instant::now())?;
-            let (answer, session) = exchange(&url, offering.sdp()).await?;
-            self.sessions.push(session);
-            let leg = offering.accept(&answer, Instant::now()).with_context(|| url.clone())?;
+            let to = match &args.janus {
+                Some(janus) => self.mount(args, janus).await?,
+                None => self.offer(args, &PacketsArgs::url(&args.whip, number), socket.addr()).await?,
+            };
             let late = Duration::from_micros(1_000_000 / args.fps * number / args.publishers);
             self.ports.insert(socket.addr().port());
-            self.publishers.add(Publisher { stream: number as u16, leg, socket, late });
+            self.publishers.add(Publisher { stream: number as u16, to, socket, late });
         }
         let mut publishing = 0;
         while publishing < args.publishers {
@@ -191,6 +202,23 @@ impl Crowd {
             }
         }
         Ok(())
+    }
+
+    async fn offer(&mut self, args: &PacketsArgs, url: &str, local: SocketAddr) -> anyhow::Result<To> {
+        let wanted = Wanted::Send { video: Some(payload::PROFILE), audio: args.sound_bytes > 0 };
+        let offering = Offering::new(&self.config(local), wanted, Instant::now())?;
+        let (answer, session) = exchange(url, offering.sdp()).await?;
+        self.sessions.extend(session);
+        Ok(To::Leg(Box::new(offering.accept(&answer, Instant::now()).with_context(|| url.to_owned())?)))
+    }
+
+    async fn mount(&mut self, args: &PacketsArgs, janus: &str) -> anyhow::Result<To> {
+        let mut handle = janus::Handle::open(janus).await?;
+        let number = u64::from(rand::random::<u32>());
+        let ports = handle.mount(number, args.janus_threads, args.sound_bytes > 0).await;
+        self.sessions.push(Session::Janus(handle));
+        self.mounts.push(number);
+        Ok(To::Plain(ports?.map(|port| SocketAddr::new(self.way.server, port))))
     }
 
     /// Lets viewers come; returns how long it took until all have a packet.
@@ -210,12 +238,13 @@ impl Crowd {
             let wake = if next < args.viewers { arrival.min(deadline) } else { deadline };
             tokio::select! {
                 () = tokio::time::sleep_until(wake.into()) => if next < args.viewers && Instant::now() >= arrival {
-                    joining.spawn(join(args.clone(), next, self.way.local, self.certificate.clone()));
+                    let mount = self.mounts.get((next % args.publishers) as usize).copied();
+                    joining.spawn(join(args.clone(), next, mount, self.way.local, self.certificate.clone()));
                     next += 1;
                 },
                 Some(joined) = joining.join_next() => match joined? {
                     Ok((seat, session)) => {
-                        self.sessions.push(session);
+                        self.sessions.extend(session);
                         self.ports.insert(seat.socket.addr().port());
                         let thread = seat.id % self.viewers.len();
                         if let Some(thread) = self.viewers.get(thread) {
@@ -237,7 +266,7 @@ impl Crowd {
     }
 
     /// Ends everything, and collects what was seen.
-    async fn leave(self) -> anyhow::Result<Report> {
+    async fn leave(mut self) -> anyhow::Result<Report> {
         let mut report = Report { dropped: own::dropped(&self.ports)?, faults: self.faults, ..Report::default() };
         let mut said = self.viewers_said;
         // Before sessions are ended: that they are lost then is no fault.
@@ -248,7 +277,9 @@ impl Crowd {
         }
         self.clock.close();
         // As players do it: first the request, then the connection's own good-bye.
-        end(self.sessions).await;
+        // Viewers first, or they would be ended with their stream.
+        self.sessions.reverse();
+        stream::iter(self.sessions).for_each_concurrent(ENDING_MAX, Session::end).await;
         self.clock.end();
         for thread in self.viewers {
             report.viewers(tokio::task::spawn_blocking(move || thread.join()).await??);
@@ -259,21 +290,47 @@ impl Crowd {
     }
 }
 
-/// One viewer: offers, and is answered.
-async fn join(args: PacketsArgs, id: u64, ip: IpAddr, certificate: Certificate) -> anyhow::Result<(Seat, Session)> {
+/// One viewer: offers, and is answered; or, at Janus, is offered a mount point and answers.
+async fn join(
+    args: PacketsArgs,
+    id: u64,
+    mount: Option<u64>,
+    ip: IpAddr,
+    certificate: Certificate,
+) -> anyhow::Result<(Seat, Option<Session>)> {
     let stream = id % args.publishers;
-    let url = PacketsArgs::url(&args.whep, stream);
     let socket = Socket::bind(ip)?;
     let local = Some(socket.addr());
     let config = light::Config { local, video: vec![Codec::H264], ..light::Config::new(certificate) };
     let mut viewer = light::Viewer::new(&config, rand::random(), Instant::now());
     let asked = Instant::now();
-    let (answer, session) = exchange(&url, &viewer.offer()).await.with_context(|| format!("viewer {id}"))?;
+    let (answer, session) = match (&args.janus, mount) {
+        (Some(janus), Some(mount)) => {
+            let handle = janus::Handle::open(janus).await?;
+            let watched = watch_at_janus(&handle, mount, &viewer).await;
+            (watched, Some(Session::Janus(handle)))
+        }
+        _ => {
+            let (answer, session) = exchange(&PacketsArgs::url(&args.whep, stream), &viewer.offer()).await?;
+            (Ok(answer), session)
+        }
+    };
     let answered = Instant::now();
-    viewer.accept(&answer, answered).with_context(|| format!("viewer {id}"))?;
+    if let Err(error) = answer.and_then(|answer| Ok(viewer.accept(&answer, answered)?)) {
+        if let Some(session) = session {
+            session.end().await;
+        }
+        return Err(error);
+    }
     let id = id as usize;
     let seat = Seat { id, stream: stream as u16, viewer, socket, asked, answered, drop_every: args.drop_every };
     Ok((seat, session))
+}
+
+async fn watch_at_janus(handle: &janus::Handle, mount: u64, viewer: &light::Viewer) -> anyhow::Result<String> {
+    let offer = handle.watch(mount).await?;
+    handle.start(&janus::answer(&offer, &viewer.offer())).await?;
+    Ok(offer)
 }
 
 /// What the server had used at a moment.

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -13,15 +14,17 @@ use std::{
 
 use media::{Codec, Kind, WallTime};
 use mio::{Events, Poll, Token, Waker};
+use net::stamped::Stamped;
 use rtc::{Event, Input, Leg, Outgoing, Output, Protocol};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     clock::Clock,
     histogram::Histogram,
+    janus::{AUDIO_PT, VIDEO_PT},
     own::{Meter, Used},
     payload::{self, Split, Stamp},
-    socket::{DATAGRAM_BYTES_MAX, Socket},
+    socket::{Socket, room},
 };
 
 const WAKE: Token = Token(0);
@@ -54,10 +57,18 @@ pub(crate) struct Shape {
 pub(crate) struct Publisher {
     /// Its number.
     pub(crate) stream: u16,
-    pub(crate) leg: Leg,
+    pub(crate) to: To,
     pub(crate) socket: Socket,
     /// Its first picture is so much later than the first one's: publishers of life are apart.
     pub(crate) late: Duration,
+}
+
+/// Where packets go.
+pub(crate) enum To {
+    /// A server that has answered.
+    Leg(Box<Leg>),
+    /// As plain RTP: pictures, then sounds.
+    Plain([SocketAddr; 2]),
 }
 
 /// What publishers say.
@@ -123,7 +134,7 @@ struct Stage {
 
 struct Stream {
     stream: u16,
-    leg: Leg,
+    to: To,
     socket: Socket,
     /// When the leg wants to be asked.
     due: Instant,
@@ -154,7 +165,7 @@ struct Packet {
 impl Stage {
     fn run(&mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        let mut buffer = [0; DATAGRAM_BYTES_MAX];
+        let mut stamped = room();
         let mut meter = Meter::new();
         while !self.clock.is_over() {
             let now = Instant::now();
@@ -170,7 +181,7 @@ impl Stage {
             let Self { shape, clock, said, streams, totals, .. } = self;
             for event in &events {
                 let Some(stream) = event.token().0.checked_sub(1).and_then(|at| streams.get_mut(at)) else { continue };
-                stream.read(&mut buffer, said);
+                stream.read(&mut stamped, said);
             }
             for stream in streams {
                 stream.act(*shape, clock, said, totals);
@@ -178,20 +189,22 @@ impl Stage {
         }
         self.totals.used = meter.used;
         for mut stream in self.streams.drain(..) {
-            stream.leg.close();
+            if let To::Leg(leg) = &mut stream.to {
+                leg.close();
+            }
             stream.drain(&self.said);
             self.totals.in_window.push((stream.stream, stream.in_window));
         }
     }
 
     fn take(&mut self, publisher: Publisher) {
-        let Publisher { stream, leg, mut socket, late } = publisher;
+        let Publisher { stream, to, mut socket, late } = publisher;
         if let Err(error) = socket.register(self.poll.registry(), Token(self.streams.len() + 1)) {
             let _ = self.said.send(Said::Lost { stream, why: error.to_string() });
         }
         self.streams.push(Stream {
             stream,
-            leg,
+            to,
             socket,
             due: Instant::now(),
             connected: false,
@@ -225,10 +238,14 @@ impl Stream {
         media.map_or(self.due, |media| media.min(self.due))
     }
 
-    fn read(&mut self, buffer: &mut [u8], said: &UnboundedSender<Said>) {
+    fn read(&mut self, stamped: &mut Stamped, said: &UnboundedSender<Said>) {
         let to = self.socket.addr();
-        while let Some((from, bytes)) = self.socket.read(buffer) {
-            self.leg.handle(Instant::now(), Input::Datagram { proto: Protocol::Udp, from, to, bytes });
+        let mut came = Vec::new();
+        while self.socket.read(stamped, &mut |it| came.push((it.from, it.bytes.to_vec()))) {}
+        for (from, bytes) in &came {
+            if let To::Leg(leg) = &mut self.to {
+                leg.handle(Instant::now(), Input::Datagram { proto: Protocol::Udp, from: *from, to, bytes });
+            }
             self.drain(said);
         }
     }
@@ -240,7 +257,9 @@ impl Stream {
             return;
         }
         if now >= self.due {
-            self.leg.handle(now, Input::Timeout);
+            if let To::Leg(leg) = &mut self.to {
+                leg.handle(now, Input::Timeout);
+            }
             self.drain(said);
         }
         let Some(began) = self.began else { return };
@@ -304,6 +323,17 @@ impl Stream {
         let now = Instant::now();
         let sent_ns = clock.ns(now);
         let payload = payload::stamp(payload, Stamp { stream: self.stream, number: *number, sent_ns });
+        let leg = match &mut self.to {
+            To::Leg(leg) => leg,
+            To::Plain(addresses) => {
+                let seq = SEQ_FIRST + *number;
+                *number += 1;
+                *in_window += u64::from(clock.counts(sent_ns));
+                let (pt, to) = if index == 0 { (VIDEO_PT, addresses[0]) } else { (AUDIO_PT, addresses[1]) };
+                self.socket.send(to, &plain(pt, marker, seq as u16, time, index as u32 + 1, &payload));
+                return;
+            }
+        };
         let outgoing = Outgoing {
             codec: if kind == Kind::Audio { Codec::Opus } else { Codec::H264 },
             seq: SEQ_FIRST + *number,
@@ -313,7 +343,7 @@ impl Stream {
             payload: &payload,
             audio_level: (kind == Kind::Audio).then_some(30),
         };
-        if self.leg.send(now, kind, outgoing).is_ok() {
+        if leg.send(now, kind, outgoing).is_ok() {
             *number += 1;
             *in_window += u64::from(clock.counts(sent_ns));
         }
@@ -321,8 +351,16 @@ impl Stream {
     }
 
     fn drain(&mut self, said: &UnboundedSender<Said>) {
+        let To::Leg(leg) = &mut self.to else {
+            if !std::mem::replace(&mut self.connected, true) {
+                self.began = Some(Instant::now() + self.late);
+                let _ = said.send(Said::Publishing);
+            }
+            self.due = Instant::now() + Duration::from_secs(3_600);
+            return;
+        };
         loop {
-            match self.leg.poll_output() {
+            match leg.poll_output() {
                 Output::Transmit(transmit) => self.socket.send(transmit.to, &transmit.bytes),
                 Output::Event(Event::Connected) if !self.connected => {
                     self.connected = true;
@@ -342,6 +380,17 @@ impl Stream {
             }
         }
     }
+}
+
+/// A packet of RTP (RFC 3550 section 5.1).
+fn plain(pt: u8, marker: bool, seq: u16, time: u32, ssrc: u32, payload: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::with_capacity(12 + payload.len());
+    packet.extend([0x80, pt | u8::from(marker) << 7]);
+    packet.extend(seq.to_be_bytes());
+    packet.extend(time.to_be_bytes());
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend(payload);
+    packet
 }
 
 /// When picture number `number` is due.

@@ -47,6 +47,8 @@ struct Sums {
     expected: u64,
     received: u64,
     missing: u64,
+    /// Pictures, then sounds: these are not repaired by every server.
+    missing_of: [u64; 2],
     late: u64,
     doubled: u64,
     ancient: u64,
@@ -68,9 +70,11 @@ impl Report {
             let sent = self.publishers.in_window.iter().find(|(stream, _)| *stream == seen.stream);
             let sent = sent.map_or([0; 2], |(_, sent)| *sent);
             let mut missing = 0;
-            for (count, sent) in seen.counts.iter().zip(sent) {
+            for ((count, sent), missing_of) in seen.counts.iter().zip(sent).zip(&mut sums.missing_of) {
                 // Whoever left before the end is asked only for what lies between its first packet and its last.
-                missing += if seen.left { count.missing() } else { sent.saturating_sub(count.in_window) };
+                let absent = if seen.left { count.missing() } else { sent.saturating_sub(count.in_window) };
+                *missing_of += absent;
+                missing += absent;
                 sums.expected += if seen.left { count.in_window } else { sent };
                 sums.received += count.in_window;
                 (sums.late, sums.doubled) = (sums.late + count.late, sums.doubled + count.doubled);
@@ -149,6 +153,8 @@ impl Report {
                 "received": sums.received,
                 "perSecond": sums.received as f64 / seconds,
                 "missing": sums.missing,
+                "missingVideo": sums.missing_of[0],
+                "missingAudio": sums.missing_of[1],
                 "outOfOrder": sums.late,
                 "doubled": sums.doubled,
                 "tooLateToTell": sums.ancient,

@@ -3,15 +3,17 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    time::{Instant, SystemTime},
 };
 
 use mio::{Interest, Registry, Token, net::UdpSocket};
+use net::stamped::{Came, Stamped};
 use rtc::Batch;
 
 /// Longest datagram that is read.
-pub(crate) const DATAGRAM_BYTES_MAX: usize = 2_048;
-/// Errors that are passed over before a socket is taken for empty.
-const ERRORS_MAX: usize = 64;
+const DATAGRAM_BYTES_MAX: usize = 2_048;
+/// Datagrams that are read at once.
+const DATAGRAMS_MAX: usize = 16;
 
 /// A socket.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ impl Socket {
     /// Where there is no port or no file left.
     pub(crate) fn bind(ip: IpAddr) -> io::Result<Self> {
         let udp = UdpSocket::bind(SocketAddr::new(ip, 0))?;
+        Stamped::prepare(&udp)?;
         let addr = udp.local_addr()?;
         Ok(Self { udp, addr })
     }
@@ -52,16 +55,30 @@ impl Socket {
         batch.clear();
     }
 
-    /// Reads a datagram; `None` where there is none.
-    pub(crate) fn read<'a>(&self, buffer: &'a mut [u8]) -> Option<(SocketAddr, &'a mut [u8])> {
-        for _ in 0..ERRORS_MAX {
-            match self.udp.recv_from(buffer) {
-                Ok((length, from)) => return buffer.get_mut(..length).map(|bytes| (from, bytes)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                // ICMP says that nobody listens: the peer finds that out by itself.
-                Err(_) => {}
-            }
-        }
-        None
+    /// Reads what came; true where more may be there.
+    pub(crate) fn read(&self, stamped: &mut Stamped, take: &mut dyn FnMut(Came<'_>)) -> bool {
+        // ICMP says that nobody listens: the peer finds that out by itself. It says so once for each datagram.
+        stamped.receive(&self.udp, take).unwrap_or(true)
+    }
+}
+
+/// What a thread reads into.
+pub(crate) fn room() -> Stamped {
+    Stamped::new(DATAGRAMS_MAX, DATAGRAM_BYTES_MAX)
+}
+
+/// Wall clock and monotonic clock at the same moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks(SystemTime, Instant);
+
+impl Clocks {
+    pub(crate) fn now() -> Self {
+        Self(SystemTime::now(), Instant::now())
+    }
+
+    /// The moment at which a datagram came, or now where the kernel does not say.
+    pub(crate) fn arrival(self, at: Option<SystemTime>) -> Instant {
+        let ago = at.and_then(|at| self.0.duration_since(at).ok()).unwrap_or_default();
+        self.1.checked_sub(ago).unwrap_or(self.1)
     }
 }

@@ -14,6 +14,7 @@ use std::{
 
 use media::Kind;
 use mio::{Events, Poll, Token, Waker};
+use net::stamped::{Came, Stamped};
 use rtc::{
     Batch, CloseReason,
     light::{Event, Input, Output, Packet, Viewer},
@@ -26,7 +27,7 @@ use super::{
     histogram::Histogram,
     own::Meter,
     payload,
-    socket::{DATAGRAM_BYTES_MAX, Socket},
+    socket::{Clocks, Socket, room},
 };
 
 const WAKE: Token = Token(0);
@@ -34,9 +35,9 @@ const WAKE: Token = Token(0);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Nobody is looked at more often.
 const TICK_MIN: Duration = Duration::from_micros(500);
+/// Once all are in, what came in so long is read together.
+const GATHER: Duration = Duration::from_millis(1);
 const EVENTS_MAX: usize = 1_024;
-/// Datagrams of one socket that are read before others are looked at.
-const TURN_MAX: usize = 64;
 /// What one viewer sends at once, about.
 const BATCH_BYTES: usize = 4_096;
 
@@ -124,7 +125,7 @@ impl Thread {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (commands, orders) = channel();
-        let floor = Floor { clock, said, totals: Totals::default(), batch: Batch::new(BATCH_BYTES) };
+        let floor = Floor { clock, said, totals: Totals::default(), batch: Batch::new(BATCH_BYTES), joining: 0 };
         let mut room = Room { poll, orders, seats: Vec::new(), due: BinaryHeap::new(), floor };
         let handle = std::thread::Builder::new().name(format!("viewers-{number}")).spawn(move || {
             room.run();
@@ -162,17 +163,23 @@ struct Floor {
     said: UnboundedSender<Said>,
     totals: Totals,
     batch: Batch,
+    /// Viewers without a packet yet.
+    joining: usize,
 }
 
 struct Sitting {
-    viewer: Viewer,
     socket: Socket,
-    asked: Instant,
-    due: Instant,
+    watching: Watching,
     /// The earliest of its entries in the queue; others are old.
     armed: Instant,
     drop_every: u64,
     dropped_at: u64,
+}
+
+struct Watching {
+    viewer: Viewer,
+    asked: Instant,
+    due: Instant,
     seen: Seen,
     over: Option<String>,
 }
@@ -180,7 +187,7 @@ struct Sitting {
 impl Room {
     fn run(&mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        let mut buffer = [0; DATAGRAM_BYTES_MAX];
+        let mut stamped = room();
         let mut meter = Meter::new();
         let mut unread: Vec<usize> = Vec::new();
         while !self.floor.clock.is_over() {
@@ -193,8 +200,9 @@ impl Room {
             }
             let mut ready = std::mem::take(&mut unread);
             ready.extend(events.iter().filter_map(|event| event.token().0.checked_sub(1)));
+            let clocks = Clocks::now();
             for at in ready {
-                if self.read(at, &mut buffer) {
+                if self.read(at, clocks, &mut stamped) {
                     unread.push(at);
                 }
             }
@@ -202,6 +210,10 @@ impl Room {
                 break;
             }
             self.wake_those_due();
+            // What comes meanwhile is stamped by the kernel, and read by fewer calls.
+            if self.floor.joining == 0 {
+                std::thread::sleep(GATHER);
+            }
         }
         self.floor.totals.used = meter.used;
         (0..self.seats.len()).for_each(|at| self.leave(at, false));
@@ -213,7 +225,8 @@ impl Room {
             match self.orders.try_recv() {
                 Ok(Command::Add(seat)) => self.sit(*seat),
                 Ok(Command::Remove(id)) => {
-                    let is_it = |sitting: &Option<Sitting>| sitting.as_ref().is_some_and(|it| it.seen.id == id);
+                    let is_it =
+                        |sitting: &Option<Sitting>| sitting.as_ref().is_some_and(|it| it.watching.seen.id == id);
                     if let Some(at) = self.seats.iter().position(is_it) {
                         self.leave(at, true);
                     }
@@ -231,12 +244,13 @@ impl Room {
         let answer = micros(asked, answered);
         let seen = Seen { id, stream, joined: Joined { answer, ..Joined::default() }, ..Seen::default() };
         let now = Instant::now();
-        let mut sitting =
-            Sitting { viewer, socket, asked, due: now, armed: now, drop_every, dropped_at: 0, seen, over };
+        let mut watching = Watching { viewer, asked, due: now, seen, over };
+        self.floor.joining += 1;
         // The first check goes out now.
-        sitting.handle(now, Input::Timeout, &mut self.floor);
-        sitting.armed = sitting.due;
-        self.due.push(Reverse((sitting.armed, at)));
+        watching.handle(now, Input::Timeout, &mut self.floor);
+        watching.drain(now, &socket, &mut self.floor);
+        self.due.push(Reverse((watching.due, at)));
+        let sitting = Sitting { socket, armed: watching.due, watching, drop_every, dropped_at: 0 };
         match self.seats.get_mut(at) {
             Some(free) => *free = Some(sitting),
             None => self.seats.push(Some(sitting)),
@@ -245,20 +259,22 @@ impl Room {
     }
 
     /// True where more may be there.
-    fn read(&mut self, at: usize, buffer: &mut [u8]) -> bool {
+    fn read(&mut self, at: usize, clocks: Clocks, stamped: &mut Stamped) -> bool {
         let Some(sitting) = self.seats.get_mut(at).and_then(Option::as_mut) else { return false };
-        let mut more = true;
-        for _ in 0..TURN_MAX {
-            let Some((from, bytes)) = sitting.socket.read(buffer) else {
-                more = false;
-                break;
-            };
-            if !sitting.throws_away(bytes) {
-                sitting.handle(Instant::now(), Input::Datagram { from, bytes }, &mut self.floor);
+        let Sitting { socket, watching, dropped_at, drop_every, .. } = sitting;
+        let floor = &mut self.floor;
+        let more = socket.read(stamped, &mut |Came { from, bytes, at }| {
+            if !throws_away(*drop_every, dropped_at, bytes) {
+                watching.handle(clocks.arrival(at), Input::Datagram { from, bytes }, floor);
+                // Of what comes later only the last needs a look at what is to be sent.
+                if !watching.viewer.is_connected() {
+                    watching.drain(clocks.arrival(None), socket, floor);
+                }
             }
-        }
-        if sitting.due < sitting.armed {
-            sitting.armed = sitting.due;
+        });
+        watching.drain(clocks.arrival(None), socket, floor);
+        if sitting.watching.due < sitting.armed {
+            sitting.armed = sitting.watching.due;
             self.due.push(Reverse((sitting.armed, at)));
         }
         self.clear_if_over(at);
@@ -273,11 +289,12 @@ impl Room {
             if when != sitting.armed {
                 continue;
             }
-            if sitting.due <= now {
-                sitting.handle(now, Input::Timeout, &mut self.floor);
+            if sitting.watching.due <= now {
+                sitting.watching.handle(now, Input::Timeout, &mut self.floor);
+                sitting.watching.drain(now, &sitting.socket, &mut self.floor);
             }
             // Later than now, or one that always wants to be asked would be asked for ever.
-            sitting.armed = sitting.due.max(now + TICK_MIN);
+            sitting.armed = sitting.watching.due.max(now + TICK_MIN);
             self.due.push(Reverse((sitting.armed, at)));
             self.clear_if_over(at);
         }
@@ -285,9 +302,9 @@ impl Room {
 
     fn clear_if_over(&mut self, at: usize) {
         let Some(sitting) = self.seats.get_mut(at).and_then(Option::as_mut) else { return };
-        if let Some(why) = sitting.over.take() {
+        if let Some(why) = sitting.watching.over.take() {
             if !self.floor.clock.is_closing() {
-                let _ = self.floor.said.send(Said::Lost { id: sitting.seen.id, why });
+                let _ = self.floor.said.send(Said::Lost { id: sitting.watching.seen.id, why });
             }
             self.leave(at, true);
         }
@@ -296,37 +313,26 @@ impl Room {
     /// Says good-bye and keeps what was seen.
     fn leave(&mut self, at: usize, early: bool) {
         let Some(mut sitting) = self.seats.get_mut(at).and_then(Option::take) else { return };
-        sitting.viewer.close();
-        sitting.drain(Instant::now(), &mut self.floor);
-        sitting.seen.left = early && !self.floor.clock.is_closing();
-        let counts = [Kind::Video, Kind::Audio].map(|kind| sitting.viewer.counts(kind));
-        sitting.seen.repaired = counts.iter().map(|counts| counts.repaired).sum();
-        sitting.seen.nacked = counts.iter().map(|counts| counts.nacked).sum();
-        let transport = sitting.viewer.transport();
-        sitting.seen.refused = transport.strange + transport.stun_refused + transport.unknown_payload_types;
-        self.floor.totals.seen.push(sitting.seen);
+        sitting.watching.viewer.close();
+        sitting.watching.drain(Instant::now(), &sitting.socket, &mut self.floor);
+        self.floor.joining -= usize::from(sitting.watching.seen.joined.first_packet.is_none());
+        sitting.watching.seen.left = early && !self.floor.clock.is_closing();
+        let counts = [Kind::Video, Kind::Audio].map(|kind| sitting.watching.viewer.counts(kind));
+        sitting.watching.seen.repaired = counts.iter().map(|counts| counts.repaired).sum();
+        sitting.watching.seen.nacked = counts.iter().map(|counts| counts.nacked).sum();
+        let transport = sitting.watching.viewer.transport();
+        sitting.watching.seen.refused = transport.strange + transport.stun_refused + transport.unknown_payload_types;
+        self.floor.totals.seen.push(sitting.watching.seen);
     }
 }
 
-impl Sitting {
-    /// RTP that is not let in: what the counters must notice.
-    fn throws_away(&mut self, bytes: &[u8]) -> bool {
-        let is_rtp = bytes.first().is_some_and(|first| (128..192).contains(first))
-            && bytes.get(1).is_some_and(|second| !(192..224).contains(second));
-        if self.drop_every == 0 || !is_rtp {
-            return false;
-        }
-        self.dropped_at += 1;
-        self.dropped_at.is_multiple_of(self.drop_every)
-    }
-
+impl Watching {
     fn handle(&mut self, now: Instant, input: Input<'_>, floor: &mut Floor) {
         let Self { viewer, seen, asked, .. } = self;
         viewer.handle(now, input, &mut |packet| seen.packet(now, *asked, &packet, floor));
-        self.drain(now, floor);
     }
 
-    fn drain(&mut self, now: Instant, floor: &mut Floor) {
+    fn drain(&mut self, now: Instant, socket: &Socket, floor: &mut Floor) {
         loop {
             match self.viewer.poll_output(&mut floor.batch) {
                 Output::Event(Event::Reached) => self.seen.joined.reached = Some(micros(self.asked, now)),
@@ -340,7 +346,7 @@ impl Sitting {
             }
         }
         if !floor.batch.is_empty() {
-            self.socket.send_all(&mut floor.batch);
+            socket.send_all(&mut floor.batch);
         }
     }
 }
@@ -350,6 +356,7 @@ impl Seen {
         let Packet { kind, payload, .. } = *packet;
         if self.joined.first_packet.is_none() {
             self.joined.first_packet = Some(micros(asked, now));
+            floor.joining -= 1;
             let _ = floor.said.send(Said::Watching);
         }
         if kind == Kind::Video && self.joined.first_key.is_none() && payload::starts_key(payload) {
@@ -367,6 +374,17 @@ impl Seen {
             delays.add(floor.clock.ns(now).saturating_sub(stamp.sent_ns) / 1_000);
         }
     }
+}
+
+/// Whether this is RTP that is not let in: what the counters must notice.
+fn throws_away(drop_every: u64, seen: &mut u64, bytes: &[u8]) -> bool {
+    let is_rtp = bytes.first().is_some_and(|first| (128..192).contains(first))
+        && bytes.get(1).is_some_and(|second| !(192..224).contains(second));
+    if drop_every == 0 || !is_rtp {
+        return false;
+    }
+    *seen += 1;
+    seen.is_multiple_of(drop_every)
 }
 
 fn micros(from: Instant, to: Instant) -> u64 {
