@@ -35,6 +35,9 @@ pub(crate) struct PacketsArgs {
     /// How viewers arrive: `at-once`, `200/s`, or `5s` for all of them within five seconds.
     #[arg(long, default_value = "200/s")]
     pub(crate) arrive: Arrive,
+    /// In the window, so many viewers leave in a second, and as many come.
+    #[arg(long, value_parser = parse_rate)]
+    pub(crate) churn_per_second: Option<f64>,
     /// Length of the window in which packets are counted.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: u64,
@@ -65,6 +68,10 @@ pub(crate) struct PacketsArgs {
     /// Every viewer throws one packet in so many away, so that it can be seen that losses are seen.
     #[arg(long, default_value_t = 0)]
     pub(crate) drop_every: u64,
+    /// Writes the first datagrams of the first publisher to this file, one a line in hexadecimal, for `hostile --mode
+    /// replay` to send again.
+    #[arg(long)]
+    pub(crate) record: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -112,6 +119,11 @@ impl PacketsArgs {
         ensure!(self.pace_ms < 1_000 / self.fps, "--pace-ms is longer than a picture lasts");
         Ok(())
     }
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.01..=1_000.0).contains(rate));
+    rate.ok_or_else(|| "expected a number from 0.01 to 1000".to_owned())
 }
 
 /// How viewers arrive.

@@ -46,6 +46,11 @@ impl Clock {
         from != 0 && (from..self.to_ns.load(Relaxed)).contains(&sent_ns)
     }
 
+    /// Whether the window has been opened.
+    pub(crate) fn has_opened(&self) -> bool {
+        self.from_ns.load(Relaxed) != 0
+    }
+
     /// From now on whoever is lost is not missed: sessions are being ended.
     pub(crate) fn close(&self) {
         self.closing.store(true, Relaxed);

@@ -15,7 +15,7 @@ mod socket;
 mod viewer;
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
@@ -30,7 +30,7 @@ use tokio::{
     net::{TcpStream, lookup_host},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{sleep, sleep_until, timeout},
 };
 
 pub(crate) use self::args::PacketsArgs;
@@ -51,6 +51,8 @@ const SETTLE: Duration = Duration::from_secs(2);
 const TAIL: Duration = Duration::from_secs(1);
 /// Sessions that are ended at the same time.
 const ENDING_MAX: usize = 64;
+/// Times at which the server's memory is looked at, about.
+const SAMPLES_MAX: u64 = 120;
 /// Files that are open beside sockets.
 const FILES_BESIDE: u64 = 64;
 
@@ -146,7 +148,13 @@ struct Crowd {
     publishers_said: UnboundedReceiver<publisher::Said>,
     viewers: Vec<viewer::Thread>,
     viewers_said: UnboundedReceiver<viewer::Said>,
+    /// Of publishers.
     sessions: Vec<Session>,
+    /// Of viewers, by their numbers, the eldest first.
+    watching: VecDeque<(usize, Option<Session>)>,
+    joining: JoinSet<anyhow::Result<(Seat, Option<Session>)>>,
+    /// Viewers that have come.
+    came: u64,
     /// Of each publisher at Janus.
     mounts: Vec<u64>,
     ports: HashSet<u16>,
@@ -159,7 +167,7 @@ impl Crowd {
         let clock = Arc::new(Clock::new());
         let (publisher_says, publishers_said) = unbounded_channel();
         let (viewer_says, viewers_said): (UnboundedSender<_>, _) = unbounded_channel();
-        let publishers = publisher::Thread::spawn(args.shape(), clock.clone(), publisher_says)?;
+        let publishers = publisher::Thread::spawn(args.shape(), clock.clone(), publisher_says, args.record.as_deref())?;
         let viewers = (0..args.threads as usize)
             .map(|number| viewer::Thread::spawn(number, clock.clone(), viewer_says.clone()))
             .collect::<Result<_, _>>()?;
@@ -172,6 +180,9 @@ impl Crowd {
             viewers,
             viewers_said,
             sessions: Vec::new(),
+            watching: VecDeque::new(),
+            joining: JoinSet::new(),
+            came: 0,
             mounts: Vec::new(),
             ports: HashSet::new(),
             faults: Vec::new(),
@@ -224,49 +235,110 @@ impl Crowd {
     /// Lets viewers come; returns how long it took until all have a packet.
     async fn watch(&mut self, args: &PacketsArgs) -> anyhow::Result<Duration> {
         let began = Instant::now();
-        let mut joining = JoinSet::new();
-        let (mut watching, mut gone, mut next) = (0, 0, 0);
+        let (mut watching, mut gone) = (0, 0);
         let deadline = began + args.arrive.at(args.viewers, args.viewers) + JOIN_TIMEOUT;
         while watching + gone < args.viewers {
-            ensure!(
-                Instant::now() < deadline,
-                "{watching} of {} viewers have a packet: {:?}",
-                args.viewers,
-                self.faults
-            );
-            let arrival = began + args.arrive.at(next, args.viewers);
-            let wake = if next < args.viewers { arrival.min(deadline) } else { deadline };
+            let now = Instant::now();
+            ensure!(now < deadline, "{watching} of {} viewers have a packet: {:?}", args.viewers, self.faults);
+            let arrival = began + args.arrive.at(self.came, args.viewers);
+            let wake = if self.came < args.viewers { arrival.min(deadline) } else { deadline };
             tokio::select! {
-                () = tokio::time::sleep_until(wake.into()) => if next < args.viewers && Instant::now() >= arrival {
-                    let mount = self.mounts.get((next % args.publishers) as usize).copied();
-                    joining.spawn(join(args.clone(), next, mount, self.way.local, self.certificate.clone()));
-                    next += 1;
+                () = sleep_until(wake.into()) => if self.came < args.viewers && Instant::now() >= arrival {
+                    self.invite(args);
                 },
-                Some(joined) = joining.join_next() => match joined? {
-                    Ok((seat, session)) => {
-                        self.sessions.extend(session);
-                        self.ports.insert(seat.socket.addr().port());
-                        let thread = seat.id % self.viewers.len();
-                        if let Some(thread) = self.viewers.get(thread) {
-                            thread.tell(Command::Add(Box::new(seat)));
-                        }
-                    }
-                    Err(error) => {
-                        gone += 1;
-                        self.faults.push(format!("{error:#}"));
-                    }
-                },
-                Some(said) = self.viewers_said.recv() => match said {
-                    viewer::Said::Watching => watching += 1,
-                    viewer::Said::Lost { id, why } => self.faults.push(format!("viewer {id} was lost: {why}")),
-                },
+                Some(joined) = self.joining.join_next() => gone += u64::from(!self.seat(joined?)),
+                Some(said) = self.viewers_said.recv() => watching += u64::from(self.hear(said)),
             }
         }
         Ok(began.elapsed())
     }
 
+    /// Lets the window pass: viewers come and go as they were told, and the server's memory is looked at.
+    async fn attend(&mut self, args: &PacketsArgs, length: Duration) -> anyhow::Result<Vec<(f64, u64)>> {
+        let began = Instant::now();
+        let sampled = Duration::from_secs((args.seconds / SAMPLES_MAX).max(1));
+        let change = args.churn_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
+        let (mut samples, mut changes) = (Vec::new(), 0_u32);
+        while began.elapsed() < length {
+            let sample = began + sampled * samples.len() as u32;
+            let turn = change.map(|interval| began + interval * (changes + 1));
+            let wake = turn.map_or(sample, |turn| turn.min(sample)).min(began + length);
+            tokio::select! {
+                () = sleep_until(wake.into()) => {
+                    let now = Instant::now();
+                    if turn.is_some_and(|turn| now >= turn) {
+                        changes += 1;
+                        self.exchange_one(args);
+                    }
+                    if now >= sample {
+                        let memory = Server::look(args)?.map_or(0, |server| server.memory);
+                        samples.push((began.elapsed().as_secs_f64(), memory));
+                    }
+                },
+                Some(joined) = self.joining.join_next() => { self.seat(joined?); }
+                Some(said) = self.viewers_said.recv() => { self.hear(said); }
+            }
+        }
+        Ok(samples)
+    }
+
+    /// The eldest viewer goes, and another comes.
+    fn exchange_one(&mut self, args: &PacketsArgs) {
+        if let Some((id, session)) = self.watching.pop_front() {
+            if let Some(thread) = self.viewers.get(id % self.viewers.len()) {
+                thread.tell(Command::Remove(id));
+            }
+            tokio::spawn(async move {
+                if let Some(session) = session {
+                    session.end().await;
+                }
+            });
+        }
+        self.invite(args);
+    }
+
+    fn invite(&mut self, args: &PacketsArgs) {
+        let mount = self.mounts.get((self.came % args.publishers) as usize).copied();
+        let joining = join(args.clone(), self.came, mount, self.way.local, self.certificate.clone());
+        self.joining.spawn(joining);
+        self.came += 1;
+    }
+
+    /// False where the viewer was not let in.
+    fn seat(&mut self, joined: anyhow::Result<(Seat, Option<Session>)>) -> bool {
+        match joined {
+            Ok((seat, session)) => {
+                self.watching.push_back((seat.id, session));
+                self.ports.insert(seat.socket.addr().port());
+                if let Some(thread) = self.viewers.get(seat.id % self.viewers.len()) {
+                    thread.tell(Command::Add(Box::new(seat)));
+                }
+                true
+            }
+            Err(error) => {
+                self.faults.push(format!("{error:#}"));
+                false
+            }
+        }
+    }
+
+    /// True where somebody has a first packet.
+    fn hear(&mut self, said: viewer::Said) -> bool {
+        match said {
+            viewer::Said::Watching => true,
+            viewer::Said::Lost { id, why } => {
+                self.faults.push(format!("viewer {id} was lost: {why}"));
+                false
+            }
+        }
+    }
+
     /// Ends everything, and collects what was seen.
     async fn leave(mut self) -> anyhow::Result<Report> {
+        // Whoever is still being answered is let in, so that it can be let out.
+        while let Some(joined) = self.joining.join_next().await {
+            self.seat(joined?);
+        }
         let mut report = Report { dropped: own::dropped(&self.ports)?, faults: self.faults, ..Report::default() };
         let mut said = self.viewers_said;
         // Before sessions are ended: that they are lost then is no fault.
@@ -278,7 +350,8 @@ impl Crowd {
         self.clock.close();
         // As players do it: first the request, then the connection's own good-bye.
         // Viewers first, or they would be ended with their stream.
-        self.sessions.reverse();
+        let viewers = self.watching.into_iter().filter_map(|(_, session)| session);
+        stream::iter(viewers).for_each_concurrent(ENDING_MAX, Session::end).await;
         stream::iter(self.sessions).for_each_concurrent(ENDING_MAX, Session::end).await;
         self.clock.end();
         for thread in self.viewers {
@@ -355,17 +428,17 @@ async fn measure(args: &PacketsArgs) -> anyhow::Result<Report> {
     };
     // Whatever happened, sessions are ended properly.
     let report = crowd.leave().await;
-    let (servers, window, arriving) = measured?;
+    let (servers, window, arriving, memory) = measured?;
     let mut report = report?;
     sleep(SETTLE).await;
     report.after = Server::look(args)?;
-    (report.servers, report.window, report.arriving) = (servers, window, arriving);
+    (report.servers, report.window, report.arriving, report.memory) = (servers, window, arriving, memory);
     Ok(report)
 }
 
-/// What the server had used before viewers came, at the beginning and at the end of the window; the window's length; how
-/// long viewers took to arrive.
-type Phases = (Option<[Server; 4]>, Duration, Duration);
+/// What the server had used before viewers came, when all had come, at the beginning and at the end of the window; the
+/// window's length; how long viewers took to arrive; the server's memory by seconds of the window.
+type Phases = (Option<[Server; 4]>, Duration, Duration, Vec<(f64, u64)>);
 
 async fn phases(args: &PacketsArgs, crowd: &mut Crowd) -> anyhow::Result<Phases> {
     crowd.publish(args).await?;
@@ -377,10 +450,10 @@ async fn phases(args: &PacketsArgs, crowd: &mut Crowd) -> anyhow::Result<Phases>
     let first = Server::look(args)?;
     let from = Instant::now();
     crowd.clock.open_window(Duration::from_secs(args.seconds));
-    sleep(Duration::from_secs(args.seconds)).await;
+    let memory = crowd.attend(args, Duration::from_secs(args.seconds)).await?;
     let window = from.elapsed();
     let last = Server::look(args)?;
     sleep(TAIL).await;
     let servers = before.zip(joined).zip(first.zip(last)).map(|((a, b), (c, d))| [a, b, c, d]);
-    Ok((servers, window, arriving))
+    Ok((servers, window, arriving, memory))
 }

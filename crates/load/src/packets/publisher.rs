@@ -2,8 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    fs::File,
+    io::{self, Write as _},
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -36,6 +38,8 @@ const SOUND_INTERVAL: Duration = Duration::from_millis(20);
 const KEY_INTERVAL_MIN: Duration = Duration::from_millis(300);
 /// A key frame is so many times as long as another picture.
 const KEY_FACTOR: u64 = 5;
+/// Datagrams that are written down at most.
+const RECORDED_MAX: usize = 2_000;
 /// Sequence numbers begin here.
 const SEQ_FIRST: u64 = 1_000;
 
@@ -97,11 +101,18 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
-    pub(crate) fn spawn(shape: Shape, clock: Arc<Clock>, said: UnboundedSender<Said>) -> io::Result<Self> {
+    pub(crate) fn spawn(
+        shape: Shape,
+        clock: Arc<Clock>,
+        said: UnboundedSender<Said>,
+        record: Option<&Path>,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
+        let record = record.map(File::create).transpose()?.map(|file| Record { file, left: RECORDED_MAX });
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (publishers, coming) = channel();
-        let mut stage = Stage { poll, shape, clock, said, coming, streams: Vec::new(), totals: Totals::default() };
+        let mut stage =
+            Stage { poll, shape, clock, said, coming, streams: Vec::new(), totals: Totals::default(), record };
         let handle = std::thread::Builder::new().name("publishers".to_owned()).spawn(move || {
             stage.run();
             stage.totals
@@ -130,6 +141,25 @@ struct Stage {
     coming: Receiver<Publisher>,
     streams: Vec<Stream>,
     totals: Totals,
+    /// For the first stream.
+    record: Option<Record>,
+}
+
+/// Where datagrams are written down.
+struct Record {
+    file: File,
+    left: usize,
+}
+
+impl Record {
+    fn note(&mut self, datagram: &[u8]) {
+        if self.left > 0 {
+            self.left -= 1;
+            let hexadecimal: String = datagram.iter().map(|byte| format!("{byte:02x}")).collect();
+            // A full disk makes it shorter.
+            let _ = writeln!(self.file, "{hexadecimal}");
+        }
+    }
 }
 
 struct Stream {
@@ -153,6 +183,7 @@ struct Stream {
     numbers: [u64; 2],
     in_window: [u64; 2],
     random: u64,
+    record: Option<Record>,
 }
 
 struct Packet {
@@ -219,6 +250,7 @@ impl Stage {
             numbers: [0; 2],
             in_window: [0; 2],
             random: u64::from(stream) + 1,
+            record: self.record.take(),
         });
     }
 }
@@ -361,7 +393,12 @@ impl Stream {
         };
         loop {
             match leg.poll_output() {
-                Output::Transmit(transmit) => self.socket.send(transmit.to, &transmit.bytes),
+                Output::Transmit(transmit) => {
+                    if let Some(record) = &mut self.record {
+                        record.note(&transmit.bytes);
+                    }
+                    self.socket.send(transmit.to, &transmit.bytes);
+                }
                 Output::Event(Event::Connected) if !self.connected => {
                     self.connected = true;
                     self.began = Some(Instant::now() + self.late);

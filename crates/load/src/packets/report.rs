@@ -36,6 +36,8 @@ pub(crate) struct Report {
     pub(crate) after: Option<Server>,
     pub(crate) window: Duration,
     pub(crate) arriving: Duration,
+    /// The server's memory, by seconds of the window.
+    pub(crate) memory: Vec<(f64, u64)>,
     /// Datagrams that the kernel dropped at our sockets.
     pub(crate) dropped: u64,
     pub(crate) faults: Vec<String>,
@@ -71,11 +73,11 @@ impl Report {
             let sent = sent.map_or([0; 2], |(_, sent)| *sent);
             let mut missing = 0;
             for ((count, sent), missing_of) in seen.counts.iter().zip(sent).zip(&mut sums.missing_of) {
-                // Whoever left before the end is asked only for what lies between its first packet and its last.
-                let absent = if seen.left { count.missing() } else { sent.saturating_sub(count.in_window) };
+                // Whoever was there for a part of it is asked only for what lies between its first packet and its last.
+                let absent = if seen.partly { count.missing() } else { sent.saturating_sub(count.in_window) };
                 *missing_of += absent;
                 missing += absent;
-                sums.expected += if seen.left { count.in_window } else { sent };
+                sums.expected += if seen.partly { count.in_window + absent } else { sent };
                 sums.received += count.in_window;
                 (sums.late, sums.doubled) = (sums.late + count.late, sums.doubled + count.doubled);
                 sums.ancient += count.ancient;
@@ -176,7 +178,7 @@ impl Report {
             },
             "arrivedWithinS": self.arriving.as_secs_f64(),
             "joinsPerSecond": self.seen.len() as f64 / self.arriving.as_secs_f64().max(1e-9),
-            "server": self.server(&sums),
+            "server": self.server(args, &sums),
             "own": {
                 "viewerThreadsBusy": self.used.iter().map(share_busy).collect::<Vec<_>>(),
                 "viewerThreadsWaiting": self.used.iter().map(share_waiting).collect::<Vec<_>>(),
@@ -192,7 +194,7 @@ impl Report {
         })
     }
 
-    fn server(&self, sums: &Sums) -> Value {
+    fn server(&self, args: &PacketsArgs, sums: &Sums) -> Value {
         let Some([before, joined, first, last]) = self.servers else { return Value::Null };
         let viewers = self.seen.len().max(1) as f64;
         let cpu_s = last.cpu_s - first.cpu_s;
@@ -205,6 +207,7 @@ impl Report {
             "memoryBefore": before.memory,
             "memoryWith": last.memory,
             "memoryAfter": self.after.map(|after| after.memory),
+            "memoryInWindow": args.churn_per_second.map(|_| &self.memory),
             "memoryPerViewer": last.memory.saturating_sub(before.memory) as f64 / viewers,
         })
     }

@@ -99,8 +99,8 @@ pub(crate) struct Seen {
     pub(crate) nacked: u64,
     /// Datagrams that made no sense.
     pub(crate) refused: u64,
-    /// It left, or was thrown out, before the end.
-    pub(crate) left: bool,
+    /// It came after the window had opened, left, or was thrown out.
+    pub(crate) partly: bool,
 }
 
 /// What all viewers of a thread got.
@@ -242,7 +242,8 @@ impl Room {
         let at = self.seats.iter().position(Option::is_none).unwrap_or(self.seats.len());
         let over = socket.register(self.poll.registry(), Token(at + 1)).err().map(|error| error.to_string());
         let answer = micros(asked, answered);
-        let seen = Seen { id, stream, joined: Joined { answer, ..Joined::default() }, ..Seen::default() };
+        let partly = self.floor.clock.has_opened();
+        let seen = Seen { id, stream, partly, joined: Joined { answer, ..Joined::default() }, ..Seen::default() };
         let now = Instant::now();
         let mut watching = Watching { viewer, asked, due: now, seen, over };
         self.floor.joining += 1;
@@ -316,7 +317,7 @@ impl Room {
         sitting.watching.viewer.close();
         sitting.watching.drain(Instant::now(), &sitting.socket, &mut self.floor);
         self.floor.joining -= usize::from(sitting.watching.seen.joined.first_packet.is_none());
-        sitting.watching.seen.left = early && !self.floor.clock.is_closing();
+        sitting.watching.seen.partly |= early && !self.floor.clock.is_closing();
         let counts = [Kind::Video, Kind::Audio].map(|kind| sitting.watching.viewer.counts(kind));
         sitting.watching.seen.repaired = counts.iter().map(|counts| counts.repaired).sum();
         sitting.watching.seen.nacked = counts.iter().map(|counts| counts.nacked).sum();
