@@ -1,7 +1,7 @@
 //! What strangers send to the media port of a server, from one address: for seeing that nobody who watches notices.
 
 use std::{
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     process,
     time::{Duration, Instant},
 };
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &HostileArgs) -> anyhow::Result<bool> {
     );
     let replayed = args.file.as_deref().map(recorded).transpose()?.unwrap_or_default();
     ensure!(args.mode != Mode::Replay || !replayed.is_empty(), "--mode replay needs --file with at least one datagram");
-    let any = IpAddr::from(if args.target.is_ipv4() { [0; 4].into() } else { IpAddr::from([0_u8; 16]) });
+    let any: IpAddr = if args.target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0))?;
     let mut random = Random(u64::from(process::id()) | 1);
     let began = Instant::now();

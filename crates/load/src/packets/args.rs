@@ -53,6 +53,9 @@ pub(crate) struct PacketsArgs {
     /// Pictures from one key frame to the next.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) gop: u64,
+    /// A key frame is so many times as long as another picture; the bits of a second stay the same.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=50))]
+    pub(crate) key_factor: u64,
     /// Milliseconds over which the packets of a picture are spread; 0: a burst.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100))]
     pub(crate) pace_ms: u64,
@@ -89,6 +92,7 @@ impl PacketsArgs {
             bitrate_bps: self.bitrate,
             fps: self.fps,
             gop: self.gop,
+            key_factor: self.key_factor,
             pace: Duration::from_millis(self.pace_ms),
             split: self.split,
             sound_bytes: usize::try_from(self.sound_bytes).unwrap_or(0),

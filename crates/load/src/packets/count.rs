@@ -32,7 +32,7 @@ impl Count {
         let Some(last) = self.last else {
             (self.first, self.last) = (number, Some(number));
             self.came.push_back(1 << (number % 64));
-            self.new(counts);
+            self.note(counts);
             return true;
         };
         if number > last {
@@ -59,11 +59,11 @@ impl Count {
         }
         self.first = self.first.min(number);
         self.late += u64::from(number < last);
-        self.new(counts);
+        self.note(counts);
         true
     }
 
-    fn new(&mut self, counts: bool) {
+    fn note(&mut self, counts: bool) {
         self.distinct += 1;
         self.in_window += u64::from(counts);
     }

@@ -139,6 +139,16 @@ async fn exchange(url: &str, offer: &str) -> anyhow::Result<(String, Option<Sess
     Ok((answer.body, session.map(Session::Whip)))
 }
 
+/// What was heard of a viewer.
+enum Heard {
+    /// It has its first packet.
+    Watching,
+    /// It was lost before it had one.
+    NeverWatched,
+    /// It was lost later.
+    Lost,
+}
+
 /// All that runs while it is measured.
 struct Crowd {
     clock: Arc<Clock>,
@@ -239,7 +249,13 @@ impl Crowd {
         let deadline = began + args.arrive.at(args.viewers, args.viewers) + JOIN_TIMEOUT;
         while watching + gone < args.viewers {
             let now = Instant::now();
-            ensure!(now < deadline, "{watching} of {} viewers have a packet: {:?}", args.viewers, self.faults);
+            if now >= deadline {
+                let first = self.faults.first().map_or("", String::as_str);
+                bail!(
+                    "{watching} of {} viewers have a packet {JOIN_TIMEOUT:?} after the last came: {first}",
+                    args.viewers
+                );
+            }
             let arrival = began + args.arrive.at(self.came, args.viewers);
             let wake = if self.came < args.viewers { arrival.min(deadline) } else { deadline };
             tokio::select! {
@@ -247,7 +263,11 @@ impl Crowd {
                     self.invite(args);
                 },
                 Some(joined) = self.joining.join_next() => gone += u64::from(!self.seat(joined?)),
-                Some(said) = self.viewers_said.recv() => watching += u64::from(self.hear(said)),
+                Some(said) = self.viewers_said.recv() => match self.hear(said) {
+                    Heard::Watching => watching += 1,
+                    Heard::NeverWatched => gone += 1,
+                    Heard::Lost => {}
+                },
             }
         }
         Ok(began.elapsed())
@@ -322,13 +342,12 @@ impl Crowd {
         }
     }
 
-    /// True where somebody has a first packet.
-    fn hear(&mut self, said: viewer::Said) -> bool {
+    fn hear(&mut self, said: viewer::Said) -> Heard {
         match said {
-            viewer::Said::Watching => true,
-            viewer::Said::Lost { id, why } => {
+            viewer::Said::Watching => Heard::Watching,
+            viewer::Said::Lost { id, why, watched } => {
                 self.faults.push(format!("viewer {id} was lost: {why}"));
-                false
+                if watched { Heard::Lost } else { Heard::NeverWatched }
             }
         }
     }
@@ -343,7 +362,7 @@ impl Crowd {
         let mut said = self.viewers_said;
         // Before sessions are ended: that they are lost then is no fault.
         while let Ok(said) = said.try_recv() {
-            if let viewer::Said::Lost { id, why } = said {
+            if let viewer::Said::Lost { id, why, .. } = said {
                 report.faults.push(format!("viewer {id} was lost: {why}"));
             }
         }

@@ -36,8 +36,6 @@ const EVENTS_MAX: usize = 256;
 const SOUND_INTERVAL: Duration = Duration::from_millis(20);
 /// A key frame that was asked for does not come sooner after another.
 const KEY_INTERVAL_MIN: Duration = Duration::from_millis(300);
-/// A key frame is so many times as long as another picture.
-const KEY_FACTOR: u64 = 5;
 /// Datagrams that are written down at most.
 const RECORDED_MAX: usize = 2_000;
 /// Sequence numbers begin here.
@@ -50,6 +48,8 @@ pub(crate) struct Shape {
     pub(crate) fps: u64,
     /// Pictures from one key frame to the next.
     pub(crate) gop: u64,
+    /// A key frame is so many times as long as another picture.
+    pub(crate) key_factor: u64,
     /// The packets of a picture are spread over so long.
     pub(crate) pace: Duration,
     pub(crate) split: Split,
@@ -334,9 +334,9 @@ impl Stream {
         if key {
             self.key_at = Some(now);
         }
-        // A group of pictures has gop - 1 of one length and one of five times that, a fifth more or less.
-        let plain = shape.bitrate_bps / 8 * gop / shape.fps / (gop - 1 + KEY_FACTOR);
-        let mean = if key { plain * KEY_FACTOR } else { plain };
+        // A group of pictures has gop - 1 of one length and one of several times that, a fifth more or less.
+        let plain = shape.bitrate_bps / 8 * gop / shape.fps / (gop - 1 + shape.key_factor);
+        let mean = if key { plain * shape.key_factor } else { plain };
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let bytes = mean * (800 + (self.random >> 33) % 401) / 1_000;
         let packets = payload::picture(key, bytes as usize, shape.split);

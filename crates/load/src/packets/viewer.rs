@@ -70,7 +70,12 @@ pub(crate) enum Said {
     /// The viewer has its first packet.
     Watching,
     /// The viewer's connection is over, and nobody wanted that.
-    Lost { id: usize, why: String },
+    Lost {
+        id: usize,
+        why: String,
+        /// It had a packet before.
+        watched: bool,
+    },
 }
 
 /// How long it took from asking, in microseconds.
@@ -305,7 +310,9 @@ impl Room {
         let Some(sitting) = self.seats.get_mut(at).and_then(Option::as_mut) else { return };
         if let Some(why) = sitting.watching.over.take() {
             if !self.floor.clock.is_closing() {
-                let _ = self.floor.said.send(Said::Lost { id: sitting.watching.seen.id, why });
+                let seen = &sitting.watching.seen;
+                let watched = seen.joined.first_packet.is_some();
+                let _ = self.floor.said.send(Said::Lost { id: seen.id, why, watched });
             }
             self.leave(at, true);
         }
