@@ -201,21 +201,24 @@ pub fn answer<'a>(
 
 /// The checksum of Ethernet (ISO 3309), four bits at a time: an answer has 60 bytes, a table of 1 KiB would not pay.
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 16] = {
-        let mut table = [0u32; 16];
-        let mut entry = 0;
-        while entry < 16 {
-            let mut value = entry as u32;
-            let mut bit = 0;
-            while bit < 4 {
-                value = if value & 1 == 1 { value >> 1 ^ 0xedb8_8320 } else { value >> 1 };
-                bit += 1;
-            }
-            table[entry] = value;
-            entry += 1;
-        }
-        table
-    };
+    const TABLE: [u32; 16] = [
+        0x0000_0000,
+        0x1db7_1064,
+        0x3b6e_20c8,
+        0x26d9_30ac,
+        0x76dc_4190,
+        0x6b6b_51f4,
+        0x4db2_6158,
+        0x5005_713c,
+        0xedb8_8320,
+        0xf00f_9344,
+        0xd6d6_a3e8,
+        0xcb61_b38c,
+        0x9b64_c2b0,
+        0x86d3_d2d4,
+        0xa00a_e278,
+        0xbdbd_f21c,
+    ];
     let step = |sum: u32, low: u32| TABLE.get(((sum ^ low) & 15) as usize).map_or(sum, |entry| entry ^ sum >> 4);
     !bytes.iter().fold(u32::MAX, |sum, byte| {
         let byte = u32::from(*byte);

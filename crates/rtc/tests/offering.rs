@@ -11,8 +11,8 @@ use std::{
 use media::{Codec, Kind, WallTime};
 use proptest::prelude::*;
 use stentor_rtc::{
-    AnswerError, Certificate, CloseReason, Config, Event, Input, Leg, Offering, Outgoing, Output, Protocol, Purpose,
-    Transmit, Wanted,
+    AnswerError, Batch, Certificate, CloseReason, Config, Event, Input, Leg, Offering, Outgoing, Output, Protocol,
+    Purpose, Wanted,
 };
 
 const CLIENT: &str = "198.51.100.7:5000";
@@ -29,6 +29,7 @@ struct World {
     /// The client, then the server.
     legs: [Leg; 2],
     events: [Vec<Event>; 2],
+    out: Batch,
 }
 
 impl World {
@@ -37,7 +38,7 @@ impl World {
         let offering = Offering::new(&config(CLIENT, now), wanted, now).unwrap();
         let (server, answer) = Leg::answer(&config(SERVER, now), offering.sdp(), purpose, now).unwrap();
         let client = offering.accept(&answer.sdp, now).unwrap();
-        Self { now, legs: [client, server], events: [Vec::new(), Vec::new()] }
+        Self { now, legs: [client, server], events: [Vec::new(), Vec::new()], out: Batch::new(1 << 20) }
     }
 
     /// Goes on by so much time. A leg is drained after every input, as `Leg` demands.
@@ -47,10 +48,10 @@ impl World {
         while self.now < end {
             let due = (0..self.legs.len()).map(|at| self.drain(at, &mut flying)).min().unwrap_or(end).min(end);
             if let Some((from, transmit)) = flying.pop_front() {
+                let (to, bytes) = transmit;
                 let source: SocketAddr = [CLIENT, SERVER][from].parse().unwrap();
-                assert_eq!(transmit.to, [SERVER, CLIENT][from].parse().unwrap(), "only the address of the answer");
-                let input =
-                    Input::Datagram { proto: Protocol::Udp, from: source, to: transmit.to, bytes: &transmit.bytes };
+                assert_eq!(to, [SERVER, CLIENT][from].parse().unwrap(), "only the address of the answer");
+                let input = Input::Datagram { proto: Protocol::Udp, from: source, to, bytes: &bytes };
                 self.legs[1 - from].handle(self.now, input);
                 continue;
             }
@@ -60,14 +61,17 @@ impl World {
     }
 
     /// Takes what a leg has to say; the time at which it wants to be asked again.
-    fn drain(&mut self, at: usize, flying: &mut VecDeque<(usize, Transmit)>) -> Instant {
-        loop {
-            match self.legs[at].poll_output() {
-                Output::Transmit(transmit) => flying.push_back((at, transmit)),
+    fn drain(&mut self, at: usize, flying: &mut VecDeque<(usize, (SocketAddr, Vec<u8>))>) -> Instant {
+        let due = loop {
+            match self.legs[at].poll_output(&mut self.out) {
                 Output::Event(event) => self.events[at].push(event),
-                Output::Timeout(due) => return due,
+                Output::Timeout(due) => break due,
             }
-        }
+        };
+        let datagrams = self.out.runs().flat_map(|run| run.datagrams().map(move |bytes| (run.to, bytes.to_vec())));
+        flying.extend(datagrams.map(|datagram| (at, datagram)));
+        self.out.clear();
+        due
     }
 
     fn send(&mut self, from: usize, kind: Kind, codec: Codec, seq: u64) {
@@ -81,7 +85,7 @@ impl World {
             payload: &payload,
             audio_level: None,
         };
-        self.legs[from].send(self.now, kind, packet).unwrap();
+        self.legs[from].send(self.now, kind, packet, &mut self.out).unwrap();
     }
 
     fn packets(&self, at: usize, of: Kind) -> Vec<u64> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use media::{Codec, Kind, WallTime};
-use stentor_rtc::{Answer, Certificate, Config, Input, Leg, OfferError, Output, Protocol, Purpose, Transmit};
+use stentor_rtc::{Answer, Batch, Certificate, Config, Input, Leg, OfferError, Output, Protocol, Purpose};
 
 const PUBLISH: &str = include_str!("data/chromium-publish.sdp");
 const PLAY: &str = include_str!("data/chromium-play.sdp");
@@ -133,24 +133,19 @@ fn ffmpeg_is_answered_active_and_gets_its_client_hello_though_its_stun_lacks_a_p
     let (from, to): (SocketAddr, SocketAddr) = ("198.51.100.4:5000".parse().unwrap(), "0.0.0.0:3478".parse().unwrap());
     assert!(leg.accepts(Protocol::Udp, from, to, &request));
     let mut now = Instant::now();
-    let mut sent: Vec<Transmit> = Vec::new();
+    let mut sent = Batch::new(1 << 20);
     for _ in 0..5 {
         leg.handle(now, Input::Datagram { proto: Protocol::Udp, from, to, bytes: &request });
-        loop {
-            match leg.poll_output() {
-                Output::Transmit(transmit) => sent.push(transmit),
-                Output::Event(event) => panic!("{event:?}"),
-                Output::Timeout(at) => {
-                    assert!(at >= now + Duration::from_millis(1), "no timer below a tick");
-                    break;
-                }
-            }
+        match leg.poll_output(&mut sent) {
+            Output::Event(event) => panic!("{event:?}"),
+            Output::Timeout(at) => assert!(at >= now + Duration::from_millis(1), "no timer below a tick"),
         }
         now += Duration::from_millis(50);
     }
-    assert!(sent.iter().all(|transmit| transmit.to == from));
-    assert!(sent.iter().any(|transmit| transmit.bytes[..2] == [1, 1]), "a binding response");
-    assert!(sent.iter().any(|transmit| transmit.bytes[0] == 22), "a DTLS handshake record");
+    assert!(sent.runs().all(|run| run.to == from));
+    let sent: Vec<&[u8]> = sent.runs().flat_map(|run| run.datagrams()).collect();
+    assert!(sent.iter().any(|datagram| datagram[..2] == [1, 1]), "a binding response");
+    assert!(sent.iter().any(|datagram| datagram[0] == 22), "a DTLS handshake record");
 }
 
 /// USERNAME, USE-CANDIDATE, MESSAGE-INTEGRITY, as FFmpeg 8.0 sends it.
@@ -230,7 +225,8 @@ fn a_leg_never_wants_to_be_woken_in_less_than_a_tick() {
         let (mut leg, _) = Leg::answer(&config(), offer, Purpose::Publish, now).unwrap();
         for turn in 0..100u64 {
             let at = now + Duration::from_millis(turn);
-            let next = std::iter::from_fn(|| Some(leg.poll_output())).find_map(|output| match output {
+            let mut out = Batch::new(1 << 20);
+            let next = std::iter::from_fn(|| Some(leg.poll_output(&mut out))).find_map(|output| match output {
                 Output::Timeout(next) => Some(next),
                 _ => None,
             });

@@ -146,7 +146,7 @@ impl Routes {
                 }
             }
             Event::Stats(stats) => {
-                lock(&self.stats).insert(shard, stats);
+                lock(&self.stats).insert(shard, *stats);
             }
             Event::Connected { leg }
             | Event::Ended { leg, .. }

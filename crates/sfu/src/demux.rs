@@ -71,7 +71,7 @@ impl Demux {
             if known.proven >= ADDRESSES_PROVEN_MAX {
                 return Err(Drop::TooManyAddresses);
             }
-            if !legs.get(id).is_some_and(|leg| leg.leg.accepts(remote.0, remote.1, to, bytes)) {
+            if !legs.find(id).is_some_and(|leg| leg.leg.accepts(remote.0, remote.1, to, bytes)) {
                 return Err(Drop::Unauthentic);
             }
             known.proven += 1;
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn strangers_are_not_remembered() {
         let mut demux = Demux::default();
-        let legs = Legs::default();
+        let legs = Legs::new(std::time::Instant::now());
         let to = SocketAddr::from(([192, 0, 2, 9], 3_478));
         for port in 1..1_000 {
             assert_eq!(demux.find(&legs, remote(port), to, &[0x80, 96, 0, 0]), Err(Drop::UnknownAddress));

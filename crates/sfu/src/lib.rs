@@ -11,6 +11,7 @@ mod shard;
 mod stats;
 mod subscription;
 mod track;
+mod wheel;
 
-pub use shard::{Command, Config, EndReason, Event, Input, LegId, Output, Shard, TrackId};
+pub use shard::{Command, Config, EndReason, Event, Input, LegId, Output, Pace, Shard, TrackId};
 pub use stats::{Drop, LegStats, ShardStats};

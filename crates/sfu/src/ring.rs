@@ -1,10 +1,11 @@
-//! The packets of a video track since its newest key frame, shared by all its viewers.
+//! The packets of a track, shared by all its viewers: those since its newest key frame, to start with, and those of the
+//! last second, for who has not got them yet or has lost them.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use media::{MediaTime, RtpPacket, SeqNo, WallTime};
 
-/// What is kept of a track at most.
+/// What is kept of a track since its key frame at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) age_max: Duration,
@@ -13,6 +14,12 @@ pub(crate) struct Limits {
 
 /// Packets kept at most, whatever their size.
 const PACKETS_MAX: usize = 16_384;
+/// What is older than this and older than the key frame is forgotten: nobody can use a repair that late.
+const HISTORY: Duration = Duration::from_millis(1_500);
+/// Bytes of packets older than the key frame at most.
+const HISTORY_BYTES_MAX: usize = 1 << 20;
+/// Packets that came out of order are this near to their place; further away nobody looks.
+const REACH: u64 = 128;
 
 /// A packet as viewers need it. Cloning shares the payload.
 #[derive(Clone, Debug)]
@@ -39,58 +46,79 @@ impl Entry {
     }
 }
 
-/// The packets since the newest key frame, in the order they came. Empty while there is none.
+/// The newest key frame.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    place: u64,
+    time: MediaTime,
+    /// Bytes since it began.
+    bytes: usize,
+}
+
+/// The packets of a track in the order they came.
 #[derive(Debug, Default)]
 pub(crate) struct Ring {
     entries: VecDeque<Entry>,
     /// Place of the first entry; places only rise.
     first: u64,
     bytes: usize,
-    /// Time of the key frame that the ring begins with.
-    key: Option<MediaTime>,
+    key: Option<Key>,
 }
 
 /// What adding a packet did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Added {
-    /// The packet begins a key frame, and with it the ring.
+    /// The packet begins a key frame: a viewer may start with it.
     Key,
-    /// The packet belongs to what the ring keeps.
+    /// The packet belongs to what a viewer may start with.
     Kept,
-    /// There is no key frame to begin with.
-    NotKept,
+    /// There is no key frame to start with.
+    NoKey,
 }
 
 impl Ring {
     /// Adds a packet.
-    pub(crate) fn push(&mut self, entry: &Entry, key_start: bool, rate_hz: u32, limits: Limits) -> Added {
-        let begins = key_start && self.key.is_none_or(|key| entry.time > key);
+    pub(crate) fn push(&mut self, entry: Entry, key_start: bool, rate_hz: u32, limits: Limits) -> Added {
+        let begins = key_start && self.key.is_none_or(|key| entry.time > key.time);
         if begins {
-            self.clear();
-            self.key = Some(entry.time);
+            self.key = Some(Key { place: self.end(), time: entry.time, bytes: 0 });
         }
-        let Some(key) = self.key else { return Added::NotKept };
-        let age_us = MediaTime(entry.time - key).as_micros(rate_hz);
-        let too_old = u128::try_from(age_us).is_ok_and(|age| age > limits.age_max.as_micros());
-        if too_old || self.bytes + entry.payload.len() > limits.bytes_max || self.entries.len() >= PACKETS_MAX {
-            self.clear();
-            return Added::NotKept;
+        if let Some(key) = &mut self.key {
+            key.bytes += entry.payload.len();
+            let packets = self.first + self.entries.len() as u64 - key.place;
+            let too_many = key.bytes > limits.bytes_max || packets >= PACKETS_MAX as u64;
+            if too_many || age(entry.time, key.time, rate_hz) > limits.age_max {
+                self.key = None;
+            }
         }
+        let newest = entry.time;
         self.bytes += entry.payload.len();
-        self.entries.push_back(entry.clone());
-        if begins { Added::Key } else { Added::Kept }
+        self.entries.push_back(entry);
+        self.forget(newest, rate_hz);
+        match self.key {
+            None => Added::NoKey,
+            Some(_) if begins => Added::Key,
+            Some(_) => Added::Kept,
+        }
     }
 
-    fn clear(&mut self) {
-        self.first += self.entries.len() as u64;
-        self.entries.clear();
-        self.bytes = 0;
-        self.key = None;
+    fn forget(&mut self, newest: MediaTime, rate_hz: u32) {
+        let key_place = self.key.map_or(u64::MAX, |key| key.place);
+        let key_bytes = self.key.map_or(0, |key| key.bytes);
+        while let Some(front) = self.entries.front() {
+            let too_much = self.bytes - key_bytes > HISTORY_BYTES_MAX || self.entries.len() > PACKETS_MAX;
+            if self.first >= key_place || !(too_much || age(newest, front.time, rate_hz) > HISTORY) {
+                return;
+            }
+            self.bytes -= front.payload.len();
+            self.first += 1;
+            self.entries.pop_front();
+        }
     }
 
-    /// Time of the key frame that the ring begins with.
-    pub(crate) fn key(&self) -> Option<MediaTime> {
-        self.key
+    /// Place and time of the newest key frame.
+    pub(crate) fn key(&self) -> Option<(u64, MediaTime)> {
+        self.key.map(|key| (key.place, key.time))
     }
 
     /// The latest time in the ring.
@@ -113,6 +141,20 @@ impl Ring {
     pub(crate) fn get(&self, place: u64) -> Option<&Entry> {
         self.entries.get(usize::try_from(place.checked_sub(self.first)?).ok()?)
     }
+
+    /// The packet of a number.
+    pub(crate) fn find(&self, seq: SeqNo) -> Option<&Entry> {
+        let back = self.entries.back()?.seq.0.checked_sub(seq.0).map_or(0, |back| back);
+        // Where nothing was lost on the way to us and nothing overtaken, this is the place.
+        let guess = self.end().saturating_sub(1).saturating_sub(back);
+        let at = |place: u64| self.get(place).filter(|entry| entry.seq == seq);
+        (0..REACH).find_map(|step| at(guess + step).or_else(|| at(guess.checked_sub(step)?)))
+    }
+}
+
+/// How much older `then` is than `now`; nothing where it is not.
+fn age(now: MediaTime, then: MediaTime, rate_hz: u32) -> Duration {
+    Duration::from_micros(u64::try_from(MediaTime(now - then).as_micros(rate_hz)).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -127,33 +169,52 @@ mod tests {
     }
 
     #[test]
-    fn begins_with_the_newest_key_frame() {
+    fn keeps_the_newest_key_frame_and_what_was_before_it_for_a_while() {
         let mut ring = Ring::default();
-        assert_eq!(ring.push(&entry(1, 0, 10), false, 90_000, LIMITS), Added::NotKept);
-        assert_eq!(ring.push(&entry(2, 33, 10), true, 90_000, LIMITS), Added::Key);
+        assert_eq!(ring.push(entry(1, 0, 10), false, 90_000, LIMITS), Added::NoKey);
+        assert_eq!(ring.push(entry(2, 33, 10), true, 90_000, LIMITS), Added::Key);
         assert_eq!(
-            ring.push(&entry(3, 33, 10), true, 90_000, LIMITS),
+            ring.push(entry(3, 33, 10), true, 90_000, LIMITS),
             Added::Kept,
             "another slice of the same key frame"
         );
-        assert_eq!(ring.push(&entry(4, 66, 10), false, 90_000, LIMITS), Added::Kept);
-        assert_eq!((ring.start(), ring.end()), (0, 3));
-        assert_eq!(ring.push(&entry(5, 100, 10), true, 90_000, LIMITS), Added::Key);
-        assert_eq!((ring.start(), ring.end()), (3, 4), "places go on rising");
-        assert!(ring.get(2).is_none());
-        assert_eq!(ring.get(3).unwrap().seq, SeqNo(5));
+        assert_eq!(ring.push(entry(4, 66, 10), false, 90_000, LIMITS), Added::Kept);
+        assert_eq!((ring.start(), ring.end(), ring.key()), (0, 4, Some((1, MediaTime(33 * 90)))));
+        assert_eq!(ring.push(entry(5, 100, 10), true, 90_000, LIMITS), Added::Key);
+        assert_eq!(ring.key(), Some((4, MediaTime(100 * 90))));
+        assert!(ring.get(0).is_some(), "what came before may still be asked for");
+        ring.push(entry(6, 1_600, 10), false, 90_000, LIMITS);
+        assert_eq!((ring.start(), ring.end()), (4, 6), "and is forgotten when it is old, but never the key frame");
+        assert!(ring.get(3).is_none());
+        assert_eq!(ring.get(4).unwrap().seq, SeqNo(5));
     }
 
     #[test]
     fn is_bounded_in_time_and_bytes_and_begins_again_with_the_next_key_frame() {
         let mut ring = Ring::default();
-        ring.push(&entry(1, 0, 10), true, 90_000, LIMITS);
-        assert_eq!(ring.push(&entry(2, 3_001, 10), false, 90_000, LIMITS), Added::NotKept, "too old");
-        assert_eq!(ring.key(), None);
-        assert_eq!(ring.push(&entry(3, 3_033, 10), false, 90_000, LIMITS), Added::NotKept);
-        ring.push(&entry(4, 3_066, 600), true, 90_000, LIMITS);
-        assert_eq!(ring.push(&entry(5, 3_066, 600), false, 90_000, LIMITS), Added::NotKept, "too many bytes");
-        assert_eq!(ring.bytes, 0);
-        assert_eq!(ring.push(&entry(6, 4_000, 10), true, 90_000, LIMITS), Added::Key);
+        ring.push(entry(1, 0, 10), true, 90_000, LIMITS);
+        assert_eq!(ring.push(entry(2, 3_001, 10), false, 90_000, LIMITS), Added::NoKey, "too old");
+        assert_eq!((ring.key(), ring.start()), (None, 1));
+        assert_eq!(ring.push(entry(3, 3_033, 10), false, 90_000, LIMITS), Added::NoKey);
+        ring.push(entry(4, 3_066, 600), true, 90_000, LIMITS);
+        assert_eq!(ring.push(entry(5, 3_066, 600), false, 90_000, LIMITS), Added::NoKey, "too many bytes");
+        assert_eq!(ring.push(entry(6, 4_000, 10), true, 90_000, LIMITS), Added::Key);
+        let bytes: usize = (ring.start()..ring.end()).map(|place| ring.get(place).unwrap().payload.len()).sum();
+        assert_eq!(ring.bytes, bytes);
+    }
+
+    #[test]
+    fn packets_are_found_by_number_though_some_never_came_and_some_came_late() {
+        let mut ring = Ring::default();
+        for (seq, ms) in [(10, 0), (11, 1), (14, 2), (13, 2), (20, 3), (21, 3)] {
+            ring.push(entry(seq, ms, 10), seq == 10, 90_000, LIMITS);
+        }
+        for seq in [10, 11, 13, 14, 20, 21] {
+            assert_eq!(ring.find(SeqNo(seq)).map(|entry| entry.seq.0), Some(seq));
+        }
+        for seq in [0, 9, 12, 15, 22, 1 << 40] {
+            assert!(ring.find(SeqNo(seq)).is_none(), "{seq}");
+        }
+        assert!(Ring::default().find(SeqNo(1)).is_none());
     }
 }

@@ -27,10 +27,12 @@ pub enum Drop {
     TooLong,
     /// A late packet from before the viewer's start.
     BeforeStart,
+    /// A packet that a viewer misses and that is not kept any more, or never was.
+    NotRepairable,
 }
 
 impl Drop {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::UnknownAddress,
         Self::UnknownUser,
         Self::Unauthentic,
@@ -42,6 +44,7 @@ impl Drop {
         Self::NotNegotiated,
         Self::TooLong,
         Self::BeforeStart,
+        Self::NotRepairable,
     ];
 
     fn series(self) -> &'static str {
@@ -57,6 +60,7 @@ impl Drop {
             Self::NotNegotiated => "drops_not_negotiated",
             Self::TooLong => "drops_too_long",
             Self::BeforeStart => "drops_before_start",
+            Self::NotRepairable => "drops_not_repairable",
         }
     }
 }
@@ -91,6 +95,8 @@ pub struct ShardStats {
     pub packets_in: u64,
     /// Media packets forwarded to viewers.
     pub packets_forwarded: u64,
+    /// Packets sent once more because a viewer missed them, by our own legs.
+    pub packets_repaired: u64,
     /// Key frames asked of sources.
     pub key_frames_requested: u64,
     /// Viewers started from a key frame that was kept.
@@ -129,6 +135,7 @@ impl ShardStats {
             ("bytes_out", self.bytes_out),
             ("packets_in", self.packets_in),
             ("packets_forwarded", self.packets_forwarded),
+            ("packets_repaired", self.packets_repaired),
             ("key_frames_requested", self.key_frames_requested),
             ("starts_from_ring", self.starts_from_ring),
             ("jumps", self.jumps),

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use media::{Codec, Kind, MediaTime, WallTime};
-use rtc::{Leg, NotSent, Outgoing};
+use media::{Codec, Kind, MediaTime, SeqNo, WallTime};
+use rtc::{Batch, Leg, NotSent, Outgoing};
+use smallvec::SmallVec;
 
 use crate::{
     ring::{Entry, Ring},
-    shard::LegId,
+    shard::TrackKey,
     stats::Drop,
 };
 
@@ -17,6 +18,10 @@ const SEQ_FIRST: u64 = 1_024;
 const SEQ_JUMP: u64 = 512;
 /// Packets of a backlog that go out in one tick of a millisecond: some 150 Mbit/s.
 const BURST: usize = 16;
+/// Packets that go to one viewer at once at most; what is left goes with the next tick.
+const LIVE_MAX: usize = 256;
+/// Stretches of numbers that are remembered for repairs.
+const STRETCHES_MAX: usize = 4;
 /// The backlog is played this many times faster than it was made: 10 s in 160 ms.
 const SQUEEZE: i64 = 64;
 /// A replay after a loss is squeezed between two frames: into so many ticks of the RTP clock, half a frame at 60 Hz.
@@ -46,48 +51,52 @@ enum State {
     /// Not connected yet, or waiting for a key frame.
     Waiting,
     /// The packet at this place of the ring is next.
-    Behind(u64),
-    /// Packets are forwarded as they come.
-    Live,
+    At(u64),
 }
 
-/// How sequence numbers of the track become those of the viewer.
+/// A stretch of the viewer's sequence numbers, and how those of the track become them.
 #[derive(Clone, Copy, Debug)]
-struct Numbers {
-    source: u64,
-    viewer: u64,
-    highest_source: u64,
-    highest_viewer: u64,
+struct Stretch {
+    /// The viewer's first.
+    first: u64,
+    /// The viewer's less the track's.
+    shift: i64,
+    squeeze: Option<Squeeze>,
 }
 
 /// One viewer of one track.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    pub(crate) leg: LegId,
-    kind: Kind,
-    codec: Codec,
+    pub(crate) track: TrackKey,
+    pub(crate) codec: Codec,
     rate_hz: u32,
     state: State,
-    numbers: Option<Numbers>,
+    /// It has a backlog to catch up with, which goes out in small parts.
+    behind: bool,
     renumber: bool,
     from: MediaTime,
     squeeze: Option<Squeeze>,
+    /// The newest last. Repairs look further back than the newest.
+    stretches: SmallVec<[Stretch; 2]>,
+    highest_source: u64,
+    highest_viewer: u64,
     replayed: Option<Instant>,
 }
 
 impl Subscription {
-    pub(crate) fn new(leg: LegId, codec: Codec) -> Self {
-        let (kind, rate_hz) = (codec.kind(), rtp_rate_hz(codec));
+    pub(crate) fn new(track: TrackKey, codec: Codec) -> Self {
         Self {
-            leg,
-            kind,
+            track,
             codec,
-            rate_hz,
+            rate_hz: rtp_rate_hz(codec),
             state: State::Waiting,
-            numbers: None,
+            behind: false,
             renumber: false,
             from: MediaTime(i64::MIN),
             squeeze: None,
+            stretches: SmallVec::new(),
+            highest_source: 0,
+            highest_viewer: 0,
             replayed: None,
         }
     }
@@ -97,97 +106,114 @@ impl Subscription {
         self.state == State::Waiting
     }
 
-    /// Whether it has a backlog to send.
-    pub(crate) fn is_behind(&self) -> bool {
-        matches!(self.state, State::Behind(_))
+    /// Whether there is something that it has not got yet.
+    pub(crate) fn has_unsent(&self, ring: &Ring) -> bool {
+        matches!(self.state, State::At(place) if place < ring.end())
     }
 
     /// Begins with the next packet.
-    pub(crate) fn start_live(&mut self) {
-        self.state = State::Live;
+    pub(crate) fn start_live(&mut self, ring: &Ring) {
+        self.state = State::At(ring.end());
     }
 
     /// Begins with the key frame of the ring, squeezed so that its last frame has its true time. False where the ring
     /// has none.
     pub(crate) fn start_from(&mut self, ring: &Ring) -> bool {
-        let (Some(from), Some(to)) = (ring.key(), ring.newest()) else { return false };
+        let (Some((place, from)), Some(to)) = (ring.key(), ring.newest()) else { return false };
         let ticks = (to - from) / SQUEEZE;
-        self.squeeze = Some(Squeeze { from, to, base: to + -ticks, ticks });
-        self.begin_at(ring, from);
+        self.begin_at(place, from, Some(Squeeze { from, to, base: to + -ticks, ticks }));
         true
     }
 
     /// Plays the ring once more between the last frame and the next, for a viewer that lost its picture of a source that
     /// cannot be asked for a key frame. False where it may not.
     pub(crate) fn replay(&mut self, ring: &Ring, now: Instant) -> bool {
-        let (Some(from), Some(to)) = (ring.key(), ring.newest()) else { return false };
+        let (Some((place, from)), Some(to)) = (ring.key(), ring.newest()) else { return false };
         let early = self.replayed.is_some_and(|at| now.saturating_duration_since(at) < REPLAY_INTERVAL);
-        if early || self.state != State::Live {
+        if early || self.waits() || self.behind {
             return false;
         }
         self.replayed = Some(now);
-        self.squeeze = Some(Squeeze { from, to, base: to + 1, ticks: REPLAY_TICKS });
-        self.begin_at(ring, from);
+        self.begin_at(place, from, Some(Squeeze { from, to, base: to + 1, ticks: REPLAY_TICKS }));
         true
     }
 
-    fn begin_at(&mut self, ring: &Ring, from: MediaTime) {
-        self.state = State::Behind(ring.start());
+    /// Begins live with the packet at this place, which begins a key frame.
+    pub(crate) fn begin_live(&mut self, place: u64, time: MediaTime) {
+        self.begin_at(place, time, None);
+        self.behind = false;
+    }
+
+    fn begin_at(&mut self, place: u64, from: MediaTime, squeeze: Option<Squeeze>) {
+        self.state = State::At(place);
+        self.behind = true;
         self.from = from;
+        self.squeeze = squeeze;
         self.renumber = true;
     }
 
-    /// A packet came into the track: it goes out at once to a viewer that is live.
-    pub(crate) fn live(&mut self, entry: &Entry, leg: &mut Leg, now: Instant) -> Result<bool, Drop> {
-        if self.state == State::Live { self.send(entry, leg, now).map(|()| true) } else { Ok(false) }
-    }
-
-    /// Begins live with this packet, which begins a key frame.
-    pub(crate) fn begin_with(&mut self, entry: &Entry) {
-        self.state = State::Live;
-        self.from = entry.time;
-        self.squeeze = None;
-        self.renumber = true;
-    }
-
-    /// Sends the next part of the backlog. `jumped` is set where the ring had gone on without it.
-    pub(crate) fn catch_up(&mut self, ring: &Ring, leg: &mut Leg, now: Instant, count: &mut CatchUp) {
-        for _ in 0..BURST {
-            let State::Behind(place) = self.state else { return };
-            if place < ring.start() {
-                count.jumped += 1;
-                if !self.start_from(ring) {
-                    self.state = State::Waiting;
-                    return;
-                }
-                continue;
-            }
-            let Some(entry) = ring.get(place) else {
-                self.state = State::Live;
+    /// Sends what the viewer has not got yet, as much as may go at once.
+    pub(crate) fn write(&mut self, ring: &Ring, leg: &mut Leg, now: Instant, out: &mut Batch, done: &mut Written) {
+        let State::At(mut place) = self.state else { return };
+        if place < ring.start() {
+            done.jumped += 1;
+            if !self.start_from(ring) {
+                self.state = State::Waiting;
                 return;
-            };
-            match self.send(entry, leg, now) {
-                Ok(()) => count.sent += 1,
-                Err(reason) => count.dropped.push(reason),
             }
-            self.state = State::Behind(place + 1);
+            let State::At(start) = self.state else { return };
+            place = start;
         }
-        if self.state == State::Behind(ring.end()) {
-            self.state = State::Live;
+        let most = if self.behind { BURST } else { LIVE_MAX };
+        let mut allowance = leg.allowance(now);
+        for _ in 0..most {
+            let Some(entry) = ring.get(place) else { break };
+            if entry.payload.len() > allowance {
+                break;
+            }
+            match self.send(entry, leg, now, out) {
+                Ok(()) => {
+                    allowance -= entry.payload.len();
+                    done.sent += 1;
+                }
+                Err(reason) => done.dropped.push(reason),
+            }
+            place += 1;
         }
+        self.state = State::At(place);
+        self.behind &= place < ring.end();
     }
 
-    fn send(&mut self, entry: &Entry, leg: &mut Leg, now: Instant) -> Result<(), Drop> {
+    /// Sends a packet once more that the viewer misses, by the number that it had for the viewer.
+    pub(crate) fn repair(
+        &self,
+        ring: &Ring,
+        number: u16,
+        leg: &mut Leg,
+        now: Instant,
+        out: &mut Batch,
+    ) -> Result<(), Drop> {
+        let seq = SeqNo(self.highest_viewer).extend(number).0;
+        let stretch = self.stretches.iter().rev().find(|stretch| stretch.first <= seq).or(self.stretches.first());
+        let stretch = stretch.filter(|_| seq <= self.highest_viewer).ok_or(Drop::NotRepairable)?;
+        let source = seq.checked_add_signed(-stretch.shift).ok_or(Drop::NotRepairable)?;
+        let entry = ring.find(SeqNo(source)).ok_or(Drop::NotRepairable)?;
+        leg.resend(now, self.codec.kind(), self.outgoing(entry, seq, stretch.squeeze), out).map_err(why)
+    }
+
+    fn send(&mut self, entry: &Entry, leg: &mut Leg, now: Instant, out: &mut Batch) -> Result<(), Drop> {
         if entry.time < self.from {
             return Err(Drop::BeforeStart);
         }
         let seq = self.number(entry.seq.0).ok_or(Drop::BeforeStart)?;
-        let time = self
-            .squeeze
-            .filter(|squeeze| entry.time <= squeeze.to)
-            .map_or(entry.time, |squeeze| squeeze.map(entry.time));
+        leg.send(now, self.codec.kind(), self.outgoing(entry, seq, self.squeeze), out).map_err(why)
+    }
+
+    fn outgoing<'a>(&self, entry: &'a Entry, seq: u64, squeeze: Option<Squeeze>) -> Outgoing<'a> {
+        let squeeze = squeeze.filter(|squeeze| entry.time <= squeeze.to);
+        let time = squeeze.map_or(entry.time, |squeeze| squeeze.map(entry.time));
         let shift_us = MediaTime(time - entry.time).as_micros(self.rate_hz);
-        let outgoing = Outgoing {
+        Outgoing {
             codec: self.codec,
             seq,
             time: time.0 as u32,
@@ -195,41 +221,50 @@ impl Subscription {
             marker: entry.marker,
             payload: &entry.payload,
             audio_level: entry.audio_level,
-        };
-        leg.send(now, self.kind, outgoing).map_err(|error| match error {
-            NotSent::NotConnected => Drop::NotConnected,
-            NotSent::NotNegotiated => Drop::NotNegotiated,
-            NotSent::TooLong => Drop::TooLong,
-        })
+        }
     }
 
     /// The viewer's sequence number of a packet; `None` for one from before its start.
     fn number(&mut self, source: u64) -> Option<u64> {
-        let fresh = |viewer| Numbers { source, viewer, highest_source: source, highest_viewer: viewer };
         let renumber = std::mem::take(&mut self.renumber);
-        let numbers = match &mut self.numbers {
-            None => self.numbers.insert(fresh(SEQ_FIRST)),
-            Some(numbers) => {
-                let jumped = numbers.highest_source.abs_diff(source) > SEQ_JUMP;
-                if renumber || jumped {
-                    *numbers = fresh(numbers.highest_viewer + 1);
-                }
-                numbers
+        let jumped = self.highest_source.abs_diff(source) > SEQ_JUMP;
+        if self.stretches.is_empty() || renumber || jumped {
+            let first = if self.stretches.is_empty() { SEQ_FIRST } else { self.highest_viewer + 1 };
+            if self.stretches.len() >= STRETCHES_MAX {
+                self.stretches.remove(0);
             }
-        };
-        let viewer = numbers.viewer.checked_add(source)?.checked_sub(numbers.source)?;
-        numbers.highest_source = numbers.highest_source.max(source);
-        numbers.highest_viewer = numbers.highest_viewer.max(viewer);
+            let shift = first.cast_signed().checked_sub(i64::try_from(source).ok()?)?;
+            self.stretches.push(Stretch { first, shift, squeeze: self.squeeze });
+            (self.highest_source, self.highest_viewer) = (source, first);
+            return Some(first);
+        }
+        let stretch = self.stretches.last()?;
+        let viewer = source.checked_add_signed(stretch.shift)?;
+        if viewer < stretch.first && self.stretches.len() > 1 {
+            // It came late, from before a new beginning. Its number has been used, and with it its place in the cipher.
+            return None;
+        }
+        self.highest_source = self.highest_source.max(source);
+        self.highest_viewer = self.highest_viewer.max(viewer);
         Some(viewer)
     }
 }
 
-/// What catching up did.
+fn why(error: NotSent) -> Drop {
+    match error {
+        NotSent::NotConnected => Drop::NotConnected,
+        NotSent::NotNegotiated => Drop::NotNegotiated,
+        NotSent::TooLong => Drop::TooLong,
+        NotSent::Twice | NotSent::TooMany => Drop::NotRepairable,
+    }
+}
+
+/// What sending to a viewer did.
 #[derive(Debug, Default)]
-pub(crate) struct CatchUp {
+pub(crate) struct Written {
     pub(crate) sent: u64,
     pub(crate) jumped: u64,
-    pub(crate) dropped: smallvec::SmallVec<[Drop; 4]>,
+    pub(crate) dropped: SmallVec<[Drop; 4]>,
 }
 
 /// Ticks a second of a codec's RTP clock.
@@ -243,7 +278,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn subscription() -> Subscription {
-        Subscription::new(LegId(1), Codec::H264)
+        Subscription::new(TrackKey(1), Codec::H264)
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use media::{Codec, Kind, RtpPacket};
+use media::{Codec, Kind, MediaTime, RtpPacket};
 
 use crate::{
     ring::{Added, Entry, Limits, Ring},
-    shard::{EventQueue, LegId, Legs, TrackId},
+    shard::{EventQueue, LegId, LegKey, Legs, Pace, TrackId},
     stats::ShardStats,
-    subscription::{CatchUp, Subscription, rtp_rate_hz},
+    subscription::rtp_rate_hz,
 };
 
 /// A source is asked for a key frame this often at most because viewers wait for one.
@@ -30,6 +30,15 @@ pub(crate) enum Source {
     Leg(LegId),
 }
 
+/// Why a source is asked for a key frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Viewers wait for one to begin with.
+    Waiting,
+    /// Somebody lost the picture, or needs one outside.
+    Lost,
+}
+
 /// One track.
 #[derive(Debug)]
 pub(crate) struct Track {
@@ -37,151 +46,76 @@ pub(crate) struct Track {
     pub(crate) codec: Codec,
     pub(crate) source: Source,
     pub(crate) tapped: bool,
-    ring: Ring,
-    viewers: Vec<Subscription>,
+    pub(crate) ring: Ring,
+    pub(crate) viewers: Vec<LegKey>,
+    pace: Pace,
     asked: Option<Instant>,
+    /// When what waits in the ring goes to the viewers.
+    pub(crate) due: Option<Instant>,
+}
+
+/// A packet that a waiting viewer may begin with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beginning {
+    pub(crate) place: u64,
+    pub(crate) time: MediaTime,
 }
 
 impl Track {
-    pub(crate) fn new(id: TrackId, codec: Codec) -> Self {
-        Self { id, codec, source: Source::Fed, tapped: false, ring: Ring::default(), viewers: Vec::new(), asked: None }
-    }
-
-    /// Adds a viewer; it gets packets from `start` on.
-    pub(crate) fn add(&mut self, leg: LegId) {
-        if !self.viewers.iter().any(|viewer| viewer.leg == leg) {
-            self.viewers.push(Subscription::new(leg, self.codec));
+    pub(crate) fn new(id: TrackId, codec: Codec, pace: Pace) -> Self {
+        Self {
+            id,
+            codec,
+            source: Source::Fed,
+            tapped: false,
+            ring: Ring::default(),
+            viewers: Vec::new(),
+            pace,
+            asked: None,
+            due: None,
         }
     }
 
-    pub(crate) fn remove(&mut self, leg: LegId) {
-        self.viewers.retain(|viewer| viewer.leg != leg);
+    pub(crate) fn remove_viewer(&mut self, leg: LegKey) {
+        self.viewers.retain(|viewer| *viewer != leg);
     }
 
-    pub(crate) fn viewers(&self) -> impl Iterator<Item = LegId> + '_ {
-        self.viewers.iter().map(|viewer| viewer.leg)
-    }
-
-    /// A viewer is connected: sound is live at once, the picture begins with the key frame that is kept.
-    pub(crate) fn start(
-        &mut self,
-        leg: LegId,
-        now: Instant,
-        legs: &mut Legs,
-        events: &mut EventQueue,
-        stats: &mut ShardStats,
-    ) {
-        let Some(viewer) = self.viewers.iter_mut().find(|viewer| viewer.leg == leg && viewer.waits()) else { return };
-        if self.codec.kind() == Kind::Audio {
-            viewer.start_live();
-        } else if viewer.start_from(&self.ring) {
-            stats.starts_from_ring += 1;
-            self.catch_up(now, legs, stats);
-        } else {
-            self.ask(now, ASK_WAITING, legs, events, stats);
-        }
-    }
-
-    /// A packet came.
-    pub(crate) fn push(
-        &mut self,
-        packet: RtpPacket,
-        now: Instant,
-        legs: &mut Legs,
-        events: &mut EventQueue,
-        stats: &mut ShardStats,
-    ) {
-        stats.packets_in += 1;
+    /// Takes a packet in, and says whether viewers that wait may begin with it. `due` says when it goes out.
+    pub(crate) fn push(&mut self, packet: RtpPacket, now: Instant, events: &mut EventQueue) -> Option<Beginning> {
         let entry = Entry::new(&packet);
-        let added = match self.codec.kind() {
-            Kind::Audio => Added::Kept,
-            Kind::Video => {
-                let limits = if self.source == Source::Fed { FED } else { ASKABLE };
-                self.ring.push(&entry, packet.key_start, rtp_rate_hz(self.codec), limits)
-            }
-        };
-        for viewer in &mut self.viewers {
-            let Some(leg) = legs.connected(viewer.leg) else { continue };
-            if viewer.waits() && (added == Added::Key || self.codec.kind() == Kind::Audio) {
-                viewer.begin_with(&entry);
-            }
-            match viewer.live(&entry, &mut leg.leg, now) {
-                Ok(true) => {
-                    stats.packets_forwarded += 1;
-                    leg.stats.packets_out += 1;
-                    legs.wrote(viewer.leg);
-                }
-                Ok(false) => {}
-                Err(reason) => stats.drop(reason),
-            }
-        }
+        let beginning = Beginning { place: self.ring.end(), time: entry.time };
+        let ends_frame = entry.marker && self.codec.kind() == Kind::Video;
+        let limits = if self.source == Source::Fed { FED } else { ASKABLE };
+        let is_key = packet.key_start && self.codec.kind() == Kind::Video;
+        let added = self.ring.push(entry, is_key, rtp_rate_hz(self.codec), limits);
         if self.tapped {
             events.packet(self.id, packet);
         }
-    }
-
-    /// Sends the next part of every backlog. True where there is more to send in the next tick.
-    pub(crate) fn catch_up(&mut self, now: Instant, legs: &mut Legs, stats: &mut ShardStats) -> bool {
-        let mut more = false;
-        for viewer in self.viewers.iter_mut().filter(|viewer| viewer.is_behind()) {
-            let Some(leg) = legs.connected(viewer.leg) else { continue };
-            let mut count = CatchUp::default();
-            viewer.catch_up(&self.ring, &mut leg.leg, now, &mut count);
-            stats.packets_forwarded += count.sent;
-            leg.stats.packets_out += count.sent;
-            stats.jumps += count.jumped;
-            count.dropped.iter().for_each(|reason| stats.drop(*reason));
-            legs.wrote(viewer.leg);
-            more |= viewer.is_behind();
+        if !self.viewers.is_empty() {
+            let at = if ends_frame { now } else { now + self.pace.hold() };
+            self.due = Some(self.due.map_or(at, |due| due.min(at)));
         }
-        more
+        (added == Added::Key).then_some(beginning)
     }
 
-    /// Whether some viewer has a backlog.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.viewers.iter().any(Subscription::is_behind)
+    /// Whether some connected viewer waits for a key frame.
+    pub(crate) fn has_waiting(&self, key: super::shard::TrackKey, legs: &Legs) -> bool {
+        self.viewers
+            .iter()
+            .filter_map(|viewer| legs.get(*viewer))
+            .any(|leg| leg.leg.is_connected() && leg.subscription(key).is_some_and(|subscription| subscription.waits()))
     }
 
-    /// A viewer lost its picture.
-    pub(crate) fn lost(
+    /// Asks the source for a key frame, unless it was asked a moment ago.
+    pub(crate) fn ask(
         &mut self,
-        leg: LegId,
+        why: Ask,
         now: Instant,
         legs: &mut Legs,
         events: &mut EventQueue,
         stats: &mut ShardStats,
     ) {
-        if self.source == Source::Fed
-            && let Some(viewer) = self.viewers.iter_mut().find(|viewer| viewer.leg == leg)
-            && viewer.replay(&self.ring, now)
-        {
-            stats.starts_from_ring += 1;
-            self.catch_up(now, legs, stats);
-            return;
-        }
-        self.ask(now, ASK_LOST, legs, events, stats);
-    }
-
-    /// Somebody outside needs a key frame.
-    pub(crate) fn wanted(&mut self, now: Instant, legs: &mut Legs, events: &mut EventQueue, stats: &mut ShardStats) {
-        self.ask(now, ASK_LOST, legs, events, stats);
-    }
-
-    /// Asks once more while viewers wait.
-    pub(crate) fn tick(&mut self, now: Instant, legs: &mut Legs, events: &mut EventQueue, stats: &mut ShardStats) {
-        if self.viewers.iter().any(|viewer| viewer.waits() && legs.is_connected(viewer.leg)) {
-            self.ask(now, ASK_WAITING, legs, events, stats);
-        }
-    }
-
-    fn ask(
-        &mut self,
-        now: Instant,
-        interval: Duration,
-        legs: &mut Legs,
-        events: &mut EventQueue,
-        stats: &mut ShardStats,
-    ) {
+        let interval = if why == Ask::Waiting { ASK_WAITING } else { ASK_LOST };
         if self.codec.kind() == Kind::Audio || self.asked.is_some_and(|at| now.saturating_duration_since(at) < interval)
         {
             return;
@@ -191,9 +125,9 @@ impl Track {
         match self.source {
             Source::Fed => events.key_frame_wanted(self.id),
             Source::Leg(id) => {
-                if let Some(leg) = legs.connected(id) {
+                if let Some((key, leg)) = legs.find_mut(id).filter(|(_, leg)| leg.leg.is_connected()) {
                     leg.leg.request_key_frame(Kind::Video);
-                    legs.wrote(id);
+                    legs.wrote(key);
                 }
             }
         }

@@ -8,13 +8,15 @@ use std::{
 };
 
 use media::{Kind, RtpPacket, WallTime};
-use rtc::{Certificate, CloseReason, Config, Event, Input, Leg, Offering, Outgoing, Output, Protocol, Wanted};
+use rtc::{Batch, Certificate, CloseReason, Config, Event, Input, Leg, Offering, Outgoing, Output, Protocol, Wanted};
 use tokio::{net::UdpSocket, time::sleep_until};
 
 use super::{Session, exchange, local_address};
 use crate::{Error, Intent, Signal, Trust};
 
 const DATAGRAM_BYTES_MAX: usize = 2_048;
+/// Bytes that go to the socket at once.
+const BATCH_BYTES: usize = 32 * 1024;
 /// From the answer until media can go.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -34,6 +36,7 @@ pub(crate) enum Pulse {
 /// A leg and its socket.
 pub(crate) struct Peer {
     leg: Leg,
+    out: Batch,
     events: VecDeque<Event>,
     socket: UdpSocket,
     local: SocketAddr,
@@ -63,6 +66,7 @@ impl Peer {
                 let buffer = vec![0; DATAGRAM_BYTES_MAX];
                 Ok(Self {
                     leg,
+                    out: Batch::new(BATCH_BYTES),
                     events: VecDeque::new(),
                     socket,
                     local,
@@ -138,7 +142,7 @@ impl Peer {
                 audio_level: None,
             };
             // Not negotiated, or over: the one is known, the other is said by the next pulse.
-            let _ = self.leg.send(Instant::now(), kind, outgoing);
+            let _ = self.leg.send(Instant::now(), kind, outgoing, &mut self.out);
             self.pump().await;
         }
     }
@@ -163,17 +167,20 @@ impl Peer {
     /// Sends what waits to be sent, and keeps what happened.
     async fn pump(&mut self) {
         loop {
-            match self.leg.poll_output() {
-                Output::Transmit(transmit) => {
-                    let _ = self.socket.send_to(&transmit.bytes, transmit.to).await;
-                }
+            match self.leg.poll_output(&mut self.out) {
                 Output::Event(event) => self.events.push_back(event),
                 Output::Timeout(at) => {
                     self.due = at;
-                    return;
+                    break;
                 }
             }
         }
+        for run in self.out.runs() {
+            for datagram in run.datagrams() {
+                let _ = self.socket.send_to(datagram, run.to).await;
+            }
+        }
+        self.out.clear();
     }
 
     fn event(&mut self) -> Result<Option<Pulse>, Error> {
@@ -185,6 +192,8 @@ impl Peer {
             }
             Some(Event::Packet { kind, packet }) => Pulse::Packet(kind, packet),
             Some(Event::KeyFrameRequested { .. }) => Pulse::KeyFrameRequested,
+            // Only legs that answered leave repairs to their owner; this one made the offer.
+            Some(Event::Repair { .. }) => return Ok(None),
             Some(Event::Closed(reason)) => {
                 self.closed_by_peer = reason == CloseReason::Peer;
                 return Err(closed(reason));

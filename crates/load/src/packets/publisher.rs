@@ -17,7 +17,7 @@ use std::{
 use media::{Codec, Kind, WallTime};
 use mio::{Events, Poll, Token, Waker};
 use net::stamped::Stamped;
-use rtc::{Event, Input, Leg, Outgoing, Output, Protocol};
+use rtc::{Batch, Event, Input, Leg, Outgoing, Output, Protocol};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
@@ -36,6 +36,8 @@ const EVENTS_MAX: usize = 256;
 const SOUND_INTERVAL: Duration = Duration::from_millis(20);
 /// A key frame that was asked for does not come sooner after another.
 const KEY_INTERVAL_MIN: Duration = Duration::from_millis(300);
+/// What one publisher sends at once, about.
+const BATCH_BYTES: usize = 4_096;
 /// Datagrams that are written down at most.
 const RECORDED_MAX: usize = 2_000;
 /// Sequence numbers begin here.
@@ -184,6 +186,7 @@ struct Stream {
     in_window: [u64; 2],
     random: u64,
     record: Option<Record>,
+    out: Batch,
 }
 
 struct Packet {
@@ -251,6 +254,7 @@ impl Stage {
             in_window: [0; 2],
             random: u64::from(stream) + 1,
             record: self.record.take(),
+            out: Batch::new(BATCH_BYTES),
         });
     }
 }
@@ -375,7 +379,7 @@ impl Stream {
             payload: &payload,
             audio_level: (kind == Kind::Audio).then_some(30),
         };
-        if leg.send(now, kind, outgoing).is_ok() {
+        if leg.send(now, kind, outgoing, &mut self.out).is_ok() {
             *number += 1;
             *in_window += u64::from(clock.counts(sent_ns));
         }
@@ -392,13 +396,7 @@ impl Stream {
             return;
         };
         loop {
-            match leg.poll_output() {
-                Output::Transmit(transmit) => {
-                    if let Some(record) = &mut self.record {
-                        record.note(&transmit.bytes);
-                    }
-                    self.socket.send(transmit.to, &transmit.bytes);
-                }
+            match leg.poll_output(&mut self.out) {
                 Output::Event(Event::Connected) if !self.connected => {
                     self.connected = true;
                     self.began = Some(Instant::now() + self.late);
@@ -412,10 +410,14 @@ impl Stream {
                 Output::Event(_) => {}
                 Output::Timeout(at) => {
                     self.due = at;
-                    return;
+                    break;
                 }
             }
         }
+        if let Some(record) = &mut self.record {
+            self.out.runs().for_each(|run| run.datagrams().for_each(|datagram| record.note(datagram)));
+        }
+        self.socket.send_all(&mut self.out);
     }
 }
 

@@ -25,24 +25,9 @@ pub enum Input<'a> {
     Timeout,
 }
 
-/// A datagram to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// How.
-    pub proto: Protocol,
-    /// From which candidate of ours; a socket bound to a wildcard need not heed it.
-    pub from: SocketAddr,
-    /// To where.
-    pub to: SocketAddr,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// What a leg wants done.
+/// What a leg has to say; what it sends goes into the batch that it is handed.
 #[derive(Debug)]
 pub enum Output {
-    /// Send this.
-    Transmit(Transmit),
     /// Something happened.
     Event(Event),
     /// Nothing more until then, a datagram, or a send.
@@ -66,12 +51,11 @@ pub enum Event {
         /// Sound or picture.
         kind: Kind,
     },
-    /// The viewer lacks packets of ours and asks for them again (NACK, RFC 4585 section 6.2.1): find them and `resend`
-    /// them. Only our own leg says so; the str0m leg repairs by itself.
+    /// The peer misses packets that it was sent: the caller has them, and hands them to `Leg::resend`.
     Repair {
         /// Sound or picture.
         kind: Kind,
-        /// The last 16 bits of the viewer's sequence numbers.
+        /// Their sequence numbers towards this peer, as they went on the wire.
         numbers: SmallVec<[u16; 16]>,
     },
     /// The leg is over. It comes once.

@@ -51,6 +51,8 @@ pub(super) struct Block {
 pub(super) struct Fixed {
     pub(super) pt: u8,
     pub(super) marker: bool,
+    /// The payload ends with padding.
+    pub(super) padded: bool,
     pub(super) seq: u16,
     pub(super) time: u32,
     pub(super) ssrc: u32,
@@ -64,7 +66,12 @@ impl Extensions {
         let [_, a, b, c] = playout_delay_ms.map_or(0, |(min, max)| ticks(min) << 12 | ticks(max)).to_be_bytes();
         Self {
             send_time: number(uri::ABS_SEND_TIME),
-            transport: number(uri::TRANSPORT_CC),
+            // Numbers without feedback about them say nothing.
+            transport: active
+                .formats
+                .first()
+                .filter(|format| format.transport_cc)
+                .map_or(0, |_| number(uri::TRANSPORT_CC)),
             mid: number(uri::MID),
             level: number(uri::AUDIO_LEVEL),
             capture: number(uri::ABS_CAPTURE_TIME),
@@ -149,7 +156,7 @@ impl Block {
         let [s0, s1] = fixed.seq.to_be_bytes();
         let [t0, t1, t2, t3] = fixed.time.to_be_bytes();
         let [i0, i1, i2, i3] = fixed.ssrc.to_be_bytes();
-        let first = 0x80 | if self.length > 0 { 0x10 } else { 0 };
+        let first = 0x80 | u8::from(fixed.padded) << 5 | u8::from(self.length > 0) << 4;
         *head = [first, u8::from(fixed.marker) << 7 | fixed.pt & 0x7f, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3];
         rest.get_mut(..self.length)?.copy_from_slice(self.bytes.get(..self.length)?);
         Some(())
@@ -180,16 +187,13 @@ mod tests {
         }
     }
 
-    const FIXED_HEADER: Fixed = Fixed { pt: 96, marker: true, seq: 0x1234, time: 0x5566_7788, ssrc: 0x99aa_bbcc };
+    const FIXED_HEADER: Fixed =
+        Fixed { pt: 96, marker: true, padded: false, seq: 0x1234, time: 0x5566_7788, ssrc: 0x99aa_bbcc };
 
     #[test]
     fn what_is_written_is_read_by_the_rules() {
-        let values = Values {
-            sent: WallTime(64_500_000),
-            named: true,
-            level: Some(30),
-            captured: Some(WallTime(1_500_000)),
-        };
+        let values =
+            Values { sent: WallTime(64_500_000), named: true, level: Some(30), captured: Some(WallTime(1_500_000)) };
         let mut block = extensions().block(&values);
         block.number(0xfedc);
         let mut space = [0; 100];
@@ -202,9 +206,9 @@ mod tests {
             &[0x31, 0xfe, 0xdc, 0x52, 1, 2, 3, 0x10, 0x80 | 30, 0x8f],
             &WallTime(1_500_000).to_ntp().to_be_bytes(),
             &[0; 8],
-            &[0x41, b'a', b'b', 0],
+            &[0x41, b'a', b'b', 0, 0, 0],
         ];
-        assert_eq!(space[16..52], expected.concat()[..36]);
+        assert_eq!(space[16..52], expected.concat());
     }
 
     #[test]
@@ -214,14 +218,15 @@ mod tests {
         let mut space = [0; 12];
         block.write(&mut space, FIXED_HEADER).unwrap();
         assert_eq!((space[0], block.header_len()), (0x80, 12));
+        block.write(&mut space, Fixed { padded: true, ..FIXED_HEADER }).unwrap();
+        assert_eq!(space[0], 0xa0);
     }
 
     #[test]
     fn the_longest_of_all_fits() {
         let mut extensions = extensions();
         extensions.mid_value = SmallVec::from_slice(b"0123456789abcdef");
-        let values =
-            Values { sent: WallTime(-1), named: true, level: Some(255), captured: Some(WallTime(i64::MAX)) };
+        let values = Values { sent: WallTime(-1), named: true, level: Some(255), captured: Some(WallTime(i64::MAX)) };
         let block = extensions.block(&values);
         assert_eq!(block.header_len(), 16 + (4 + 3 + 4 + 2 + 17 + 17usize).next_multiple_of(4));
     }

@@ -114,7 +114,14 @@ impl Ice {
         self.checked_at.map(|at| at + SILENT_MAX)
     }
 
-    fn checked(&mut self, now: Instant, way: Way, priority: u32, nominates: bool) {
+    /// When there is something to decide, unless the peer is heard of before.
+    pub(super) fn timer(&self, now: Instant) -> Option<Instant> {
+        let current = self.paths.iter().find(|path| Some(path.way) == self.current);
+        let leaves = current.map(|path| path.checked_at + PATH_SILENT_MAX).filter(|at| *at > now);
+        leaves.into_iter().chain(self.gone_at()).min()
+    }
+
+    pub(super) fn checked(&mut self, now: Instant, way: Way, priority: u32, nominates: bool) {
         let current = self.paths.iter().find(|path| Some(path.way) == self.current);
         let current = current.map(|path| (path.nominated_at, path.priority));
         let nominated_before = match self.paths.iter_mut().find(|path| path.way == way) {

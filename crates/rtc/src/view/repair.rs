@@ -31,7 +31,9 @@ impl Sent {
         if number > highest + WINDOW {
             self.words = [0; WORDS];
         } else {
-            (highest + 1..=number).for_each(|passed| self.set(passed, false));
+            (highest + 1..=number).for_each(|passed| {
+                self.set(passed, false);
+            });
         }
         self.highest = Some(highest.max(number));
         !self.set(number, true)

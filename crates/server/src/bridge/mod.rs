@@ -11,7 +11,7 @@ use std::{
 
 use live::{depacketise::Depacketiser, stream::BFrames};
 use media::{Codec, Kind};
-use sfu::Command;
+use sfu::{Command, Pace};
 
 use crate::{
     app::App,
@@ -100,7 +100,7 @@ fn begin(app: &Arc<App>, stream: &Arc<LiveStream>) -> Result<PacketTracks, Refus
         // Sound goes to browsers as Opus, whatever it came as.
         let codec = if kind == Kind::Audio { Codec::Opus } else { track.info.codec };
         let id = app.media.new_track();
-        app.media.send(shard, Command::AddTrack { id, codec })?;
+        app.media.send(shard, Command::AddTrack { id, codec, pace: Pace::Audience })?;
         Ok(Some(PacketTrack { id, codec }))
     };
     let made = make(Kind::Video).and_then(|video| Ok(PacketTracks { shard, video, audio: make(Kind::Audio)? }));

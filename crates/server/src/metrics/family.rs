@@ -225,6 +225,10 @@ pub const MEDIA: &[(&str, Family)] = &[
     ("bytes_out", media("stentor_media_sent_bytes_total", "Bytes of datagrams sent.")),
     ("packets_in", media("stentor_media_received_packets_total", "Media packets that came into tracks.")),
     ("packets_forwarded", media("stentor_media_forwarded_packets_total", "Media packets forwarded to viewers.")),
+    (
+        "packets_repaired",
+        media("stentor_media_repaired_packets_total", "Media packets sent once more because a viewer missed them."),
+    ),
     ("key_frames_requested", media("stentor_media_key_frames_requested_total", "Key frames asked of publishers.")),
     (
         "starts_from_ring",

@@ -27,7 +27,7 @@ fn commands_go_in_events_come_out_and_garbage_is_counted() {
     let (shards, events) = start();
     assert_eq!(shards.count(), 1, "one thread until datagrams find theirs");
     let id = TrackId(7);
-    shards.send(0, Command::AddTrack { id, codec: Codec::H264 }).unwrap();
+    shards.send(0, Command::AddTrack { id, codec: Codec::H264, pace: sfu::Pace::Audience }).unwrap();
     shards.send(0, Command::RequestKeyFrame { track: id }).unwrap();
     let (shard, event) = events.recv_timeout(LONG).unwrap();
     assert!(shard == 0 && matches!(event, Event::KeyFrameWanted { track } if track == id), "{event:?}");

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::SocketAddr, time::Duration, time::Instant};
 
 use media::{Codec, Kind, RtpPacket};
-use rtc::{CloseReason, Leg, Protocol, Transmit};
+use rtc::{CloseReason, Leg, Protocol};
 
 use crate::stats::ShardStats;
 
@@ -53,6 +53,8 @@ pub enum Command {
         id: TrackId,
         /// Its codec; another codec is another track.
         codec: Codec,
+        /// How long its packets may wait for one another.
+        pace: Pace,
     },
     /// Forgets a track; its viewers get nothing more.
     RemoveTrack {
@@ -111,6 +113,25 @@ pub enum Command {
     },
 }
 
+/// How long packets wait for one another before they go to viewers: those that leave together cost less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// A call: next to nothing.
+    Call,
+    /// A stream with an audience: until the frame is whole, 10 ms at most.
+    Audience,
+}
+
+impl Pace {
+    /// The longest wait.
+    pub(crate) fn hold(self) -> Duration {
+        match self {
+            Self::Call => Duration::from_millis(1),
+            Self::Audience => Duration::from_millis(10),
+        }
+    }
+}
+
 /// What goes into a shard.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -131,11 +152,11 @@ pub enum Input<'a> {
     Timeout,
 }
 
-/// What a shard wants done.
+/// What a shard wants done, beside what it has written into the batch that it was handed.
 #[derive(Debug)]
 pub enum Output {
-    /// Send this.
-    Transmit(Transmit),
+    /// Send what is in the batch, clear it, and ask again.
+    Full,
     /// Something happened.
     Event(Event),
     /// Nothing more until then, a datagram or a command.
@@ -193,7 +214,7 @@ pub enum Event {
         answer: Result<String, String>,
     },
     /// What was counted, once a second.
-    Stats(ShardStats),
+    Stats(Box<ShardStats>),
 }
 
 /// Events that wait to be polled.

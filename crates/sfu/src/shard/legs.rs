@@ -1,7 +1,7 @@
 //! The legs of a shard, which of them want to be drained, and their timers.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     time::Instant,
 };
 
@@ -9,31 +9,40 @@ use media::Kind;
 use rtc::Leg;
 use smallvec::SmallVec;
 
-use super::{LegId, TrackId};
-use crate::stats::LegStats;
+use super::{LegId, TrackId, TrackKey};
+use crate::{stats::LegStats, subscription::Subscription, wheel::Wheel};
+
+/// Place of a leg among those of its shard. Places are used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LegKey(u32);
 
 /// One leg and what the shard knows of it.
 #[derive(Debug)]
 pub(crate) struct LegState {
-    pub(crate) leg: Leg,
+    pub(crate) id: LegId,
+    pub(crate) leg: Box<Leg>,
     pub(crate) stats: LegStats,
-    pub(crate) subscribed: SmallVec<[TrackId; 2]>,
+    pub(crate) subscriptions: SmallVec<[Subscription; 2]>,
     pub(crate) added: Instant,
     /// Media came since this was last looked at.
     pub(crate) alive: bool,
+    /// It is among those that send more with the next tick.
+    pub(crate) again: bool,
     bound: SmallVec<[(Kind, TrackId); 2]>,
     dirty: bool,
     timer: Option<Instant>,
 }
 
 impl LegState {
-    pub(super) fn new(id: LegId, leg: Leg, now: Instant) -> Self {
+    pub(super) fn new(id: LegId, leg: Box<Leg>, now: Instant) -> Self {
         Self {
+            id,
             leg,
             stats: LegStats::new(id),
-            subscribed: SmallVec::new(),
+            subscriptions: SmallVec::new(),
             added: now,
             alive: false,
+            again: false,
             bound: SmallVec::new(),
             dirty: false,
             timer: None,
@@ -42,6 +51,14 @@ impl LegState {
 
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty
+    }
+
+    pub(crate) fn subscription(&self, track: TrackKey) -> Option<&Subscription> {
+        self.subscriptions.iter().find(|subscription| subscription.track == track)
+    }
+
+    pub(crate) fn subscription_mut(&mut self, track: TrackKey) -> Option<&mut Subscription> {
+        self.subscriptions.iter_mut().find(|subscription| subscription.track == track)
     }
 
     pub(super) fn bind(&mut self, kind: Kind, track: TrackId) {
@@ -59,97 +76,115 @@ impl LegState {
 }
 
 /// The legs of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Legs {
-    legs: HashMap<LegId, LegState>,
-    dirty: VecDeque<LegId>,
-    timers: BTreeSet<(Instant, LegId)>,
+    slots: Vec<Option<LegState>>,
+    free: Vec<LegKey>,
+    by_id: HashMap<LegId, LegKey>,
+    dirty: VecDeque<LegKey>,
+    timers: Wheel<LegKey>,
 }
 
 impl Legs {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            dirty: VecDeque::new(),
+            timers: Wheel::new(now),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.legs.len()
+        self.by_id.len()
     }
 
-    pub(crate) fn get(&self, id: LegId) -> Option<&LegState> {
-        self.legs.get(&id)
+    pub(crate) fn key(&self, id: LegId) -> Option<LegKey> {
+        self.by_id.get(&id).copied()
     }
 
-    pub(crate) fn get_mut(&mut self, id: LegId) -> Option<&mut LegState> {
-        self.legs.get_mut(&id)
+    pub(crate) fn get(&self, key: LegKey) -> Option<&LegState> {
+        self.slots.get(key.0 as usize)?.as_ref()
     }
 
-    pub(crate) fn connected(&mut self, id: LegId) -> Option<&mut LegState> {
-        self.legs.get_mut(&id).filter(|leg| leg.leg.is_connected())
+    pub(crate) fn get_mut(&mut self, key: LegKey) -> Option<&mut LegState> {
+        self.slots.get_mut(key.0 as usize)?.as_mut()
     }
 
-    pub(crate) fn is_connected(&self, id: LegId) -> bool {
-        self.legs.get(&id).is_some_and(|leg| leg.leg.is_connected())
+    pub(crate) fn find(&self, id: LegId) -> Option<&LegState> {
+        self.get(self.key(id)?)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&LegId, &LegState)> {
-        self.legs.iter()
+    pub(crate) fn find_mut(&mut self, id: LegId) -> Option<(LegKey, &mut LegState)> {
+        let key = self.key(id)?;
+        self.get_mut(key).map(|leg| (key, leg))
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&LegId, &mut LegState)> {
-        self.legs.iter_mut()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &LegState> {
+        self.slots.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut LegState> {
+        self.slots.iter_mut().flatten()
     }
 
     /// Adds a leg; it is drained once to learn its first timer.
-    pub(super) fn insert(&mut self, id: LegId, state: LegState) {
-        self.legs.insert(id, state);
-        self.wrote(id);
+    pub(super) fn insert(&mut self, state: LegState) {
+        let key = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            LegKey(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
+        });
+        self.by_id.insert(state.id, key);
+        if let Some(slot) = self.slots.get_mut(key.0 as usize) {
+            *slot = Some(state);
+        }
+        self.wrote(key);
     }
 
-    pub(super) fn remove(&mut self, id: LegId) -> Option<LegState> {
-        let leg = self.legs.remove(&id)?;
-        if let Some(at) = leg.timer {
-            self.timers.remove(&(at, id));
-        }
+    pub(super) fn remove(&mut self, key: LegKey) -> Option<LegState> {
+        let leg = self.slots.get_mut(key.0 as usize)?.take()?;
+        self.by_id.remove(&leg.id);
+        self.free.push(key);
         Some(leg)
     }
 
     /// Something was written to a leg: it is drained before the next timeout.
-    pub(crate) fn wrote(&mut self, id: LegId) {
-        if let Some(leg) = self.legs.get_mut(&id)
+    pub(crate) fn wrote(&mut self, key: LegKey) {
+        if let Some(leg) = self.get_mut(key)
             && !std::mem::replace(&mut leg.dirty, true)
         {
-            self.dirty.push_back(id);
+            self.dirty.push_back(key);
         }
     }
 
-    pub(super) fn next_dirty(&mut self) -> Option<LegId> {
+    pub(super) fn next_dirty(&mut self) -> Option<LegKey> {
         self.dirty.pop_front()
     }
 
     /// A leg was drained and wants to be woken at `at`. An earlier timer stays: to wake for nothing is cheaper than to
     /// move it with every packet.
-    pub(super) fn drained(&mut self, id: LegId, at: Instant) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+    pub(super) fn drained(&mut self, key: LegKey, at: Instant) {
+        let Some(leg) = self.get_mut(key) else { return };
         leg.dirty = false;
-        if leg.timer.is_some_and(|timer| timer <= at) {
-            return;
+        if leg.timer.is_none_or(|timer| timer > at) {
+            leg.timer = Some(at);
+            self.timers.insert(at, key);
         }
-        if let Some(timer) = leg.timer.replace(at) {
-            self.timers.remove(&(timer, id));
-        }
-        self.timers.insert((at, id));
     }
 
     pub(super) fn next_timer(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.next()
     }
 
     /// A leg whose timer is over.
-    pub(super) fn pop_timer(&mut self, now: Instant) -> Option<LegId> {
-        let (at, id) = *self.timers.first()?;
-        if at > now {
-            return None;
-        }
-        self.timers.pop_first();
-        if let Some(leg) = self.legs.get_mut(&id) {
+    pub(super) fn pop_timer(&mut self, now: Instant) -> Option<LegKey> {
+        loop {
+            let (at, key) = self.timers.pop(now)?;
+            // A leg that was removed, or whose timer was set anew, left this one behind.
+            let Some(leg) = self.get_mut(key).filter(|leg| leg.timer == Some(at)) else { continue };
             leg.timer = None;
+            return Some(key);
         }
-        Some(id)
     }
 }

@@ -15,8 +15,8 @@ use std::{
 };
 
 use media::{Codec, Kind, WallTime};
-use rtc::{Answer, Certificate, Leg, Protocol, Purpose};
-use stentor_sfu::{self as sfu, Command, Event, Input, LegId, Output, Shard, TrackId};
+use rtc::{Answer, Batch, Certificate, Leg, Protocol, Purpose};
+use stentor_sfu::{self as sfu, Command, Event, Input, LegId, Output, Pace, Shard, TrackId};
 use str0m::{
     Candidate, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
     change::{SdpAnswer, SdpPendingOffer},
@@ -149,6 +149,7 @@ pub struct World {
     wire: VecDeque<Flying>,
     number: u64,
     shard_timeout: Instant,
+    out: Batch,
     next_id: u64,
 }
 
@@ -168,6 +169,7 @@ impl World {
             wire: VecDeque::new(),
             number: 0,
             shard_timeout: now,
+            out: Batch::new(4_000),
             next_id: 1,
         }
     }
@@ -182,19 +184,19 @@ impl World {
     }
 
     pub fn command(&mut self, command: Command) {
-        self.shard.handle(self.now, Input::Command(command));
+        self.shard.handle(self.now, Input::Command(command), &mut self.out);
         self.flush_shard();
     }
 
     pub fn datagram(&mut self, from: &str, bytes: &[u8]) {
         let (from, to) = (from.parse().unwrap(), SERVER.parse().unwrap());
-        self.shard.handle(self.now, Input::Datagram { proto: Protocol::Udp, from, to, bytes });
+        self.shard.handle(self.now, Input::Datagram { proto: Protocol::Udp, from, to, bytes }, &mut self.out);
         self.flush_shard();
     }
 
     pub fn track(&mut self, codec: Codec) -> TrackId {
         let id = TrackId(self.next_id());
-        self.command(Command::AddTrack { id, codec });
+        self.command(Command::AddTrack { id, codec, pace: Pace::Audience });
         id
     }
 
@@ -327,7 +329,7 @@ impl World {
             return;
         }
         if self.shard_timeout <= self.now {
-            self.shard.handle(self.now, Input::Timeout);
+            self.shard.handle(self.now, Input::Timeout, &mut self.out);
             self.flush_shard();
             assert!(self.shard_timeout > self.now, "a timeout in the past makes no progress");
         }
@@ -342,7 +344,7 @@ impl World {
     fn deliver(&mut self, flying: Flying) {
         if flying.to == SERVER.parse().unwrap() {
             let input = Input::Datagram { proto: flying.proto, from: flying.from, to: flying.to, bytes: &flying.bytes };
-            self.shard.handle(self.now, input);
+            self.shard.handle(self.now, input, &mut self.out);
             self.flush_shard();
         } else if let Some(place) = self.clients.iter().position(|client| client.addr == flying.to) {
             let receive = Receive::new(RtcProtocol::Udp, flying.from, flying.to, &flying.bytes).unwrap();
@@ -353,14 +355,25 @@ impl World {
 
     fn flush_shard(&mut self) {
         loop {
-            match self.shard.poll_output() {
-                Output::Transmit(transmit) => self.fly(false, transmit.from, transmit.to, transmit.bytes),
+            match self.shard.poll_output(&mut self.out) {
+                Output::Full => self.fly_batch(),
                 Output::Event(event) => self.events.push(event),
                 Output::Timeout(at) => {
                     self.shard_timeout = at;
+                    self.fly_batch();
                     return;
                 }
             }
+        }
+    }
+
+    fn fly_batch(&mut self) {
+        let runs = self.out.runs();
+        let datagrams: Vec<_> =
+            runs.flat_map(|run| run.datagrams().map(move |bytes| (run.to, bytes.to_vec()))).collect();
+        self.out.clear();
+        for (to, bytes) in datagrams {
+            self.fly(false, SERVER.parse().unwrap(), to, bytes);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use media::Codec;
 use rtc::Leg;
-use sfu::{Command, Event, LegId, TrackId};
+use sfu::{Command, Event, LegId, Pace, TrackId};
 use tokio::sync::mpsc;
 
 use crate::{media::Media, refusal::Refusal};
@@ -26,7 +26,7 @@ impl<'a> Placed<'a> {
     /// # Errors
     /// Where the thread is overloaded.
     pub(super) fn add_track(&mut self, id: TrackId, codec: Codec) -> Result<(), Refusal> {
-        self.media.send(self.shard, Command::AddTrack { id, codec })?;
+        self.media.send(self.shard, Command::AddTrack { id, codec, pace: Pace::Audience })?;
         self.tracks.push(id);
         Ok(())
     }
