@@ -440,10 +440,12 @@ impl Server {
 }
 
 async fn measure(args: &PacketsArgs) -> anyhow::Result<Report> {
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut crowd = Crowd::new(args).await?;
     let measured = tokio::select! {
         measured = phases(args, &mut crowd) => measured,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        _ = terminated.recv() => Err(anyhow::anyhow!("terminated")),
     };
     // Whatever happened, sessions are ended properly.
     let report = crowd.leave().await;
