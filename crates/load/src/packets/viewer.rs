@@ -271,10 +271,11 @@ impl Room {
         let floor = &mut self.floor;
         let more = socket.read(stamped, &mut |Came { from, bytes, at }| {
             if !throws_away(*drop_every, dropped_at, bytes) {
-                watching.handle(clocks.arrival(at), Input::Datagram { from, bytes }, floor);
-                // Of what comes later only the last needs a look at what is to be sent.
-                if !watching.viewer.is_connected() {
-                    watching.drain(clocks.arrival(None), socket, floor);
+                let at = clocks.arrival(at);
+                watching.handle(at, Input::Datagram { from, bytes }, floor);
+                // Once it is connected, one look at what is to be sent is enough for all that came together.
+                if watching.seen.joined.connected.is_none() {
+                    watching.drain(at, socket, floor);
                 }
             }
         });
