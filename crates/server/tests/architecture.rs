@@ -17,7 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("live", &["media", "wire", "codec"]),
     ("sfu", &["media", "rtc"]),
     ("store", &[]),
-    ("load", &["wire"]),
+    ("load", &["media", "net", "wire", "rtc"]),
     ("client", &["media", "wire", "rtc", "live"]),
     ("server", &["media", "net", "wire", "rtc", "codec", "live", "sfu", "store", "client"]),
 ];
@@ -34,8 +34,8 @@ const BEHIND_ONE_DOOR: &[(&str, &[&str])] = &[
     ("str0m", &["rtc"]),
     ("tokio", &["server", "client", "load"]),
     ("axum", &["server"]),
-    ("hyper", &["server", "client"]),
-    ("mio", &["net"]),
+    ("hyper", &["server", "client", "load"]),
+    ("mio", &["net", "load"]),
     ("sqlx", &["store"]),
     ("reqwest", &["server"]),
 ];
