@@ -6,7 +6,7 @@ use net::{
     Waker,
     ring::{Consumer, Producer, ring},
 };
-use sfu::Mail;
+use sfu::{Care, Mail};
 
 /// Mail that one thread may have waiting for another; fewer the more threads there are, since every pair has a ring.
 const RING_MAX: usize = 8_192;
@@ -16,16 +16,18 @@ const RING_MIN: usize = 256;
 const RINGS_MAX: usize = 65_536;
 /// This part of a ring is kept free of packets and datagrams, which may be lost.
 const RESERVED: usize = 8;
+/// And this part of datagrams that came to the wrong thread, of which a peer can send as many as it likes.
+const RESERVED_FROM_STRAYS: usize = 2;
 
 /// What is carried.
 pub(super) trait Carried: Send {
-    /// Whether it may be dropped where there is no room.
-    fn is_losable(&self) -> bool;
+    /// What is to be done where room runs short.
+    fn how(&self) -> Care;
 }
 
 impl Carried for Mail {
-    fn is_losable(&self) -> bool {
-        self.may_be_lost()
+    fn how(&self) -> Care {
+        self.care()
     }
 }
 
@@ -115,10 +117,14 @@ impl<M: Carried> Mailbox<M> {
 
 impl<M: Carried> Outlet<M> {
     fn post(&mut self, mail: M) -> bool {
-        if mail.is_losable() {
-            let capacity = self.mail.capacity();
-            let room = self.waiting.is_empty() && self.mail.len() < capacity - capacity / RESERVED;
-            return room && self.mail.push(mail).is_ok();
+        let capacity = self.mail.capacity();
+        let most = match mail.how() {
+            Care::Stray => capacity - capacity / RESERVED_FROM_STRAYS,
+            Care::Media => capacity - capacity / RESERVED,
+            Care::Keep => usize::MAX,
+        };
+        if most != usize::MAX {
+            return self.waiting.is_empty() && self.mail.len() < most && self.mail.push(mail).is_ok();
         }
         if !self.waiting.is_empty() {
             self.waiting.push_back(mail);
@@ -141,11 +147,16 @@ mod tests {
     enum Letter {
         Control(usize),
         Media(usize),
+        Stray,
     }
 
     impl Carried for Letter {
-        fn is_losable(&self) -> bool {
-            matches!(self, Self::Media(_))
+        fn how(&self) -> Care {
+            match self {
+                Self::Stray => Care::Stray,
+                Self::Media(_) => Care::Media,
+                Self::Control(_) => Care::Keep,
+            }
         }
     }
 
@@ -158,6 +169,9 @@ mod tests {
     #[test]
     fn a_full_ring_loses_media_and_nothing_else_and_keeps_the_order() {
         let mut boxes = boxes(2);
+        let strays = (0..100).filter(|_| boxes[0].post(1, Letter::Stray)).count();
+        assert_eq!(strays, 32, "a half is for what did not come from outside");
+        assert!(std::iter::from_fn(|| boxes[1].take(0)).all(|letter| letter == Letter::Stray));
         let taken = (0..100).filter(|number| boxes[0].post(1, Letter::Media(*number))).count();
         assert_eq!(taken, 56, "an eighth is for what must not be lost");
         for number in 0..100 {

@@ -27,7 +27,7 @@ use home::Home;
 pub use id::{LegId, SHARDS_MAX, TrackId};
 use legs::LegState;
 pub(crate) use legs::{LegKey, Legs};
-pub use mail::{Expect, Mail};
+pub use mail::{Care, Expect, Mail};
 pub(crate) use mail::{Letter, Link, Mails, Parked};
 use remote::Awaited;
 pub(crate) use tracks::{TrackKey, Tracks};
@@ -147,6 +147,11 @@ impl Shard {
             self.mails.post(shard, Letter::Transmit { to: run.to, bytes: datagram.into() });
         }
         true
+    }
+
+    /// Whether `poll_output` gives mail next.
+    pub fn has_mail(&self) -> bool {
+        self.mails.has_next()
     }
 
     /// Counts mail that may be lost and was.

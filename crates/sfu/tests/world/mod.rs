@@ -445,7 +445,7 @@ impl World {
     /// Mail of a pair of shards keeps its order; that of different pairs does not.
     fn carry(&mut self, from: usize, to: usize, mail: Mail) {
         assert!(from != to && to < self.shards.len());
-        if mail.may_be_lost() && (self.lose_mail)() {
+        if mail.care() != sfu::Care::Keep && (self.lose_mail)() {
             return self.shards[from].mail_lost();
         }
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
