@@ -354,7 +354,7 @@ fn nobody_claims_a_leg_without_its_password() {
     assert_eq!(world.dropped(Drop::Unauthentic), 30 * 199);
     assert_eq!(world.dropped(Drop::UnknownAddress), 2 * 30 * 199);
     assert_eq!((world.sum(|stats| stats.datagrams_out), world.kept()), (out, kept), "no answer and no memory");
-    assert_eq!((world.at(leg), world.sum(|stats| stats.legs)), (None, 1));
+    assert_eq!((world.at(leg), world.sum(|stats| stats.legs)), (Some(leg.home()), 1), "it waits at its home");
 }
 
 /// A request that says the name of a leg, and is not signed.

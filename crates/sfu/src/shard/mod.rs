@@ -173,7 +173,8 @@ impl Shard {
         stats.legs = (self.legs.len() + self.demux.parked()) as u64;
         stats.legs_connected = self.legs.iter().filter(|leg| leg.leg.is_connected()).count() as u64;
         stats.tracks = self.homes.len() as u64;
-        stats.per_leg = self.legs.iter().map(|leg| leg.stats).collect();
+        let parked = self.demux.all_parked().map(|parked| LegStats::new(parked.id));
+        stats.per_leg = self.legs.iter().map(|leg| leg.stats).chain(parked).collect();
         stats
     }
 
