@@ -172,7 +172,8 @@ impl Subscription {
             place = start;
         }
         let most = if self.behind { BURST } else { LIVE_MAX };
-        let mut allowance = leg.allowance(now);
+        // Sound is little, and is missed at once: it passes, and what it takes is taken from the picture.
+        let mut allowance = if self.codec.kind() == Kind::Audio { usize::MAX } else { leg.allowance(now) };
         for _ in 0..most {
             let Some(entry) = ring.get(place) else { break };
             if entry.payload.len() > allowance {
@@ -227,6 +228,7 @@ impl Subscription {
             wall: WallTime(entry.wall.0.saturating_add(shift_us)),
             marker: entry.marker,
             payload: &entry.payload,
+            padding: entry.padding,
             audio_level: entry.audio_level,
         }
     }

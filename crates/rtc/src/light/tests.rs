@@ -253,6 +253,7 @@ impl World {
             wall: WallTime(0),
             marker: seq.is_multiple_of(3),
             payload: &payload,
+            padding: (seq % 4) as u8,
             audio_level: None,
         };
         match (&mut self.leg, again) {
@@ -414,6 +415,10 @@ fn a_server_that_offers_is_answered() {
         world.play(50..52);
         assert_eq!(world.numbers(Kind::Video), (0..52).collect::<Vec<u64>>());
     }
+    let many = Viewer::new(&config(), 1, now).offer().replace("a=recvonly", "a=sendonly");
+    let wanted = Config { video: vec![Codec::Vp9, Codec::H264], ..config() };
+    let (_, answer) = Viewer::answer(&wanted, &many, 3, now).unwrap();
+    assert!(answer.contains("m=video 9 UDP/TLS/RTP/SAVPF 98 99\r\n"), "one coding, the best: {answer}");
     let silent = offering.sdp().replace("a=sendonly", "a=recvonly");
     assert!(Viewer::answer(&config(), &silent, 3, now).is_err(), "nothing to receive");
 }

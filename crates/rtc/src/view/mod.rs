@@ -45,6 +45,10 @@ const TICK_MIN: Duration = Duration::from_millis(1);
 const IDLE_TICK: Duration = Duration::from_secs(3_600);
 /// Sender reports, as on the str0m leg.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// What is believed to fit to a viewer of whom nothing is known, and what goes to it at once: a stream from its key frame on
+/// is there in a moment on most lines, and on a narrow one the first feedback says so before much has piled up.
+const START_BPS: u64 = 3_000_000;
+const START_BYTES: usize = 100_000;
 /// The longest datagram that is looked at.
 const DATAGRAM_BYTES_MAX: usize = 2_048;
 /// Two sender reports with their descriptions and the cipher's tail.
@@ -121,7 +125,7 @@ impl View {
             _ => None,
         });
         let feedback = egress.iter().any(|egress| egress.extensions.numbered());
-        let bandwidth = bandwidth::Config { feedback, ..bandwidth::Config::default() };
+        let bandwidth = bandwidth::Config { start_bps: START_BPS, start_bytes: START_BYTES, feedback };
         let view = Self {
             config: config.clone(),
             sections: sections.collect(),

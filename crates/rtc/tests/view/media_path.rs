@@ -38,14 +38,17 @@ impl Film {
     fn frame(&mut self, world: &mut World, packets: u64) {
         for packet in 0..packets {
             let last = packet + 1 == packets;
+            // Split as browsers do, almost evenly.
+            let padding = if last { 0 } else { self.video % 4 };
             let packet = Outbox {
                 codec: Codec::H264,
                 seq: self.video,
                 time: (self.ms as u32).wrapping_mul(90).wrapping_sub(100_000),
                 wall: world.wall() + -40_000,
                 marker: last,
-                payload: Arc::from(vec![(self.video & 0xff) as u8; if last { 300 } else { 1_100 }]),
+                payload: Arc::from(vec![(self.video & 0xff) as u8; if last { 300 } else { 1_100 - padding as usize }]),
                 audio_level: None,
+                padding: padding as u8,
             };
             world.send(Kind::Video, &packet).unwrap();
             self.video += 1;
@@ -61,6 +64,7 @@ impl Film {
             marker: false,
             payload: Arc::from(vec![(self.audio & 0xff) as u8; 120]),
             audio_level: Some((self.audio % 128) as u8),
+            padding: 0,
         }
     }
 }

@@ -16,6 +16,7 @@ fn start(shards: usize) -> (Shards, mpsc::Receiver<(usize, Event)>) {
         advertise: Vec::new(),
         shards,
         connect_timeout: Duration::from_secs(15),
+        viewer_leg: rtc::ViewerLeg::Own,
     };
     let shards = spawn(config, move |shard, event| {
         let _ = sender.send((shard, event));
