@@ -190,3 +190,13 @@ impl Kept {
         Self { proto, from, to, bytes: bytes.into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_is_small_since_every_pair_of_shards_has_thousands_of_places_for_it() {
+        assert!(size_of::<Mail>() <= 112, "{}", size_of::<Mail>());
+    }
+}
