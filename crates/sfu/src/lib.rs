@@ -14,6 +14,6 @@ mod track;
 mod wheel;
 
 pub use shard::{
-    Command, Config, EndReason, Event, Expect, Input, LegId, Mail, Output, Pace, SHARDS_MAX, Shard, TrackId,
+    Care, Command, Config, EndReason, Event, Expect, Input, LegId, Mail, Output, Pace, SHARDS_MAX, Shard, TrackId,
 };
 pub use stats::{Drop, LegStats, ShardStats};

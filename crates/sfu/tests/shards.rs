@@ -271,6 +271,61 @@ fn a_track_moves_to_the_shard_of_the_leg_that_is_bound_to_it_later() {
     nothing_is_left(&world);
 }
 
+#[test]
+fn what_the_old_origin_sent_is_not_mixed_into_what_the_new_one_sends() {
+    let mut world = three();
+    world.home = Some(2);
+    let track = world.track(Codec::H264);
+    let (viewer, _) = world.viewer("198.51.100.10:1000", H264, &[track]);
+    let mut sources = [1, 21].map(|host| {
+        let (client, leg, _) = world.join(&format!("198.51.100.{host}:2000"), H264, Purpose::Publish, |offer| offer);
+        (client, leg, 1_000 * host, 90_000 * (40 - host as u32))
+    });
+    world.run_to(1_000);
+    world.command(Command::Bind { leg: sources[0].1, kind: Kind::Video, track });
+    world.run_for(50);
+    world.slow_mail = Some((0, 1, Duration::from_millis(400)));
+    for (client, leg, seq, time) in &mut sources {
+        world.command(Command::Bind { leg: *leg, kind: Kind::Video, track });
+        world.run_for(20);
+        world.film(*client, Codec::H264, seq, time, 10, 30);
+    }
+    world.run_for(1_000);
+    let numbers: Vec<u64> = media(&world, viewer).iter().map(|(_, _, number)| *number).collect();
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    assert_eq!(numbers.iter().filter(|number| **number >= 21_000).count(), 12);
+}
+
+#[test]
+fn who_lets_a_kind_go_before_it_is_there_gets_nothing_of_it() {
+    let mut world = three();
+    let (publisher, _, tracks) = world.publisher(PUBLISHER, BOTH);
+    let (viewer, leg) = world.viewer("198.51.100.10:1000", BOTH, &[]);
+    world.run_to(1_000);
+    world.slow_mail = Some((0, 1, Duration::from_millis(50)));
+    for track in &tracks {
+        world.command(Command::Subscribe { leg, track: *track });
+    }
+    world.command(Command::Unsubscribe { leg, kind: Kind::Video });
+    let (mut seq, mut time) = (100, 0);
+    world.film(publisher, Codec::H264, &mut seq, &mut time, 10, 30);
+    for number in 0..10 {
+        world.send(publisher, Kind::Audio, 10 + number, 960 * number as u32, false, &[0xfc, 1, 2]);
+        world.run_for(20);
+    }
+    world.run_for(200);
+    assert_eq!(media(&world, viewer).len(), 0);
+    assert_eq!(world.clients[viewer].of(Kind::Audio).len(), 10);
+    let crossed = world.sum(|stats| stats.packets_crossed);
+    world.command(Command::Unsubscribe { leg, kind: Kind::Audio });
+    world.run_for(200);
+    for number in 10..20 {
+        world.send(publisher, Kind::Audio, 10 + number, 960 * number as u32, false, &[0xfc, 1, 2]);
+        world.film(publisher, Codec::H264, &mut seq, &mut time, 1, 30);
+    }
+    assert_eq!(world.sum(|stats| stats.packets_crossed), crossed, "nothing crosses to where nobody is");
+}
+
 fn fed(world: &World, seq: &mut u64, key: bool) -> Vec<RtpPacket> {
     let ms = i64::try_from(world.ms()).unwrap();
     let pictures = picture(Codec::H264, key, *seq);
@@ -354,7 +409,7 @@ fn nobody_claims_a_leg_without_its_password() {
     assert_eq!(world.dropped(Drop::Unauthentic), 30 * 199);
     assert_eq!(world.dropped(Drop::UnknownAddress), 2 * 30 * 199);
     assert_eq!((world.sum(|stats| stats.datagrams_out), world.kept()), (out, kept), "no answer and no memory");
-    assert_eq!((world.at(leg), world.sum(|stats| stats.legs)), (None, 1));
+    assert_eq!((world.at(leg), world.sum(|stats| stats.legs)), (Some(leg.home()), 1), "it waits at its home");
 }
 
 /// A request that says the name of a leg, and is not signed.

@@ -235,7 +235,7 @@ impl Egress {
     /// The report about now, RFC 3550 section 6.4.1; `None` before the first packet, whose time nobody would know.
     pub(super) fn report(&self, wall: WallTime) -> Option<SenderInfo> {
         let (time, captured) = self.newest?;
-        let since = (wall - captured) * i64::from(self.rate_hz);
+        let since = (wall - captured).saturating_mul(i64::from(self.rate_hz));
         let ticks = since.saturating_add(500_000).div_euclid(1_000_000);
         Some(SenderInfo {
             ssrc: Ssrc(self.ssrc),
