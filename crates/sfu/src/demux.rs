@@ -40,6 +40,11 @@ impl Demux {
         self.known.insert(id, Known { ufrag: ufrag.to_owned(), ..Known::default() });
     }
 
+    /// Addresses and user names that are known.
+    pub(crate) fn len(&self) -> (usize, usize) {
+        (self.by_remote.len(), self.by_ufrag.len().max(self.known.len()))
+    }
+
     pub(crate) fn remove(&mut self, id: LegId) {
         let Some(known) = self.known.remove(&id) else { return };
         self.by_ufrag.remove(&known.ufrag);

@@ -13,5 +13,5 @@ mod subscription;
 mod track;
 mod wheel;
 
-pub use shard::{Command, Config, EndReason, Event, Input, LegId, Output, Pace, Shard, TrackId};
+pub use shard::{Census, Command, Config, EndReason, Event, Input, LegId, Output, Pace, Shard, TrackId};
 pub use stats::{Drop, LegStats, ShardStats};

@@ -173,6 +173,16 @@ impl Legs {
         }
     }
 
+    /// Timers that are set.
+    pub(super) fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// Legs that wait to be drained.
+    pub(super) fn waiting(&self) -> usize {
+        self.dirty.len()
+    }
+
     pub(super) fn next_timer(&self) -> Option<Instant> {
         self.timers.next()
     }

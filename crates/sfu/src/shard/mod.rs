@@ -1,6 +1,7 @@
 //! The shard: a state machine over its legs and tracks. `handle` as many inputs as have come, then drain `poll_output`
 //! until it returns a timeout.
 
+mod census;
 mod event;
 mod flush;
 mod legs;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use media::{Kind, RtpPacket};
 use rtc::{Batch, Leg};
 
+pub use census::Census;
 pub(crate) use event::EventQueue;
 pub use event::{Command, Config, EndReason, Event, Input, LegId, Output, Pace, TrackId};
 use flush::Flush;

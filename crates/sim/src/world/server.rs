@@ -1,0 +1,160 @@
+//! The server's side: shards, what they are told and what they say.
+
+use std::time::{Duration, Instant};
+
+use rtc::Protocol;
+use sfu::{Command, Event, Input, LegId, Output, Shard, TrackId};
+
+use super::{Happening, Flying, Outcome, SERVER, World};
+use crate::link::{Class, Moment};
+
+/// A source is asked for a key frame this often at most.
+const ASK_APART: Duration = Duration::from_millis(300);
+
+/// A shard and when it wants to be woken.
+pub(super) struct Host {
+    pub(super) shard: Shard,
+    pub(super) timer: Moment,
+}
+
+impl Host {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { shard: Shard::new(sfu::Config::default(), now), timer: Moment::ZERO }
+    }
+}
+
+impl World<'_> {
+    /// The shard that the kernel would give a datagram of this client to, and that owns its leg.
+    fn home(&self, _client: usize) -> usize {
+        0
+    }
+
+    pub(super) fn command(&mut self, command: Command) -> Outcome {
+        let now = self.instant();
+        let Some(host) = self.hosts.first_mut() else { return Ok(()) };
+        host.shard.handle(now, Input::Command(command), &mut self.out);
+        self.drain_shard(0)
+    }
+
+    pub(super) fn to_shard(&mut self, flying: &Flying) -> Outcome {
+        let (now, at) = (self.instant(), self.home(flying.client));
+        let Some(host) = self.hosts.get_mut(at) else { return Ok(()) };
+        let input = Input::Datagram { proto: Protocol::Udp, from: flying.outer, to: SERVER, bytes: &flying.bytes };
+        host.shard.handle(now, input, &mut self.out);
+        self.drain_shard(at)
+    }
+
+    pub(super) fn shard_timeout(&mut self, at: usize) -> Outcome {
+        let now = self.instant();
+        let Some(host) = self.hosts.get_mut(at) else { return Ok(()) };
+        host.shard.handle(now, Input::Timeout, &mut self.out);
+        self.drain_shard(at)?;
+        match self.hosts.get(at) {
+            Some(host) if host.timer <= self.now => Err(format!("shard {at} wants to be woken in the past")),
+            _ => Ok(()),
+        }
+    }
+
+    fn drain_shard(&mut self, at: usize) -> Outcome {
+        loop {
+            let Some(host) = self.hosts.get_mut(at) else { return Ok(()) };
+            match host.shard.poll_output(&mut self.out) {
+                Output::Full => self.send_batch()?,
+                Output::Event(event) => self.shard_event(event)?,
+                Output::Timeout(timer) => {
+                    host.timer = timer.saturating_duration_since(self.start);
+                    return self.send_batch();
+                }
+            }
+        }
+    }
+
+    fn send_batch(&mut self) -> Outcome {
+        let datagrams: Vec<_> = self
+            .out
+            .runs()
+            .flat_map(|run| run.datagrams().map(move |bytes| (run.protocol, run.to, bytes.to_vec())))
+            .collect();
+        self.out.clear();
+        for (protocol, to, bytes) in datagrams {
+            if protocol != Protocol::Udp {
+                return Err(format!("a datagram was sent to {to} by {protocol:?}"));
+            }
+            // To an address that is nobody's any more: lost.
+            let Some(place) = self.by_outer.get(&to).copied() else { continue };
+            let now = self.now;
+            let client = self.client(place)?;
+            let class = Class::of(&bytes, client.repairs);
+            let arrivals = client.down.send(now, class, bytes.len());
+            if let Class::Media(rtp) = class {
+                let kind = if rtp.pt == client.sound_pt { media::Kind::Audio } else { media::Kind::Video };
+                client.watch_mut(kind).sent(now, rtp, arrivals.first.is_none())?;
+                let lost = u64::from(arrivals.first.is_none());
+                self.trace.sign(now, if lost > 0 { "is sent, and loses" } else { "is sent" }, place, rtp.seq.into(), lost);
+            } else {
+                let what = match class {
+                    Class::Repair => "is sent a repair",
+                    Class::Rtcp => "is sent RTCP",
+                    Class::Stun => "is sent STUN",
+                    _ => "is sent DTLS",
+                };
+                self.trace.note(now, what, place, bytes.len() as u64, u64::from(arrivals.first.is_none()));
+            }
+            for at in [arrivals.first, arrivals.second].into_iter().flatten() {
+                let flying = Flying { client: place, to_server: false, outer: to, bytes: bytes.clone() };
+                self.at(at, Happening::Arrival(flying));
+            }
+        }
+        Ok(())
+    }
+
+    fn shard_event(&mut self, event: Event) -> Outcome {
+        let now = self.now;
+        match event {
+            Event::Connected { leg } => {
+                let Some(place) = self.place(leg) else { return Ok(()) };
+                self.trace.note(now, "is connected", place, leg.0, 0);
+                let client = self.client(place)?;
+                if client.connected.replace(now).is_some() {
+                    return Err(format!("{leg:?} connected twice"));
+                }
+                client.sound.begin(now);
+                client.picture.begin(now);
+            }
+            Event::Ended { leg, reason } => {
+                let Some(place) = self.place(leg) else { return Ok(()) };
+                self.trace.note(now, "is over for the server", place, leg.0, 0);
+                let goes_on = self.should_live(place);
+                let client = self.client(place)?;
+                if std::mem::replace(&mut client.forgotten, true) {
+                    return Err(format!("{leg:?} ended twice"));
+                }
+                if goes_on {
+                    return Err(format!("{leg:?} ended though its peer is there: {reason:?}"));
+                }
+                self.publisher_is_over(place)?;
+            }
+            Event::Packet { track, packet } => {
+                let number = u32::try_from(track.0).unwrap_or(u32::MAX);
+                self.trace.note(now, "(track) comes", number as usize, packet.seq.0, packet.time.0.cast_unsigned());
+                self.ledger.tap(now, number, &packet)?;
+            }
+            Event::KeyFrameWanted { track } => {
+                let number = u32::try_from(track.0).unwrap_or(u32::MAX);
+                self.trace.note(now, "(track) wants a key frame", number as usize, 0, 0);
+                self.ledger.ask(now, number, ASK_APART)?;
+            }
+            Event::Received { .. } | Event::Stats(_) => {}
+            Event::IceRestarted { answer, .. } => return Err(format!("nobody restarted ICE: {answer:?}")),
+        }
+        Ok(())
+    }
+
+    fn place(&self, leg: LegId) -> Option<usize> {
+        usize::try_from(leg.0).ok()?.checked_sub(1)
+    }
+
+    pub(super) fn track_id(track: u32) -> TrackId {
+        TrackId(track.into())
+    }
+}
