@@ -2,33 +2,27 @@
 
 use std::{
     fmt, io,
-    net::{Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use mio::{Events, Interest, Poll, Token, net::TcpListener, net::UdpSocket};
-use socket2::{Domain, Socket, Type};
+use mio::{Events, Interest, Poll, Token};
 
-use crate::tcp::{Connections, TcpStats};
+use crate::{
+    bind::{self, Pair},
+    stats::SocketStats,
+    tcp::Connections,
+    udp::{DATAGRAM_BYTES_MAX, Udp},
+};
 
 const UDP: Token = Token(0);
 const LISTENER: Token = Token(1);
 const WAKE: Token = Token(2);
 const FIRST_CONNECTION: usize = 16;
 
-/// Kernel buffers that are asked for, each way: the burst of a key frame to many viewers. The kernel may give less.
-const BUFFER_BYTES: usize = 4 << 20;
-/// Longest datagram that is read.
-const DATAGRAM_BYTES_MAX: usize = 2_048;
-/// Datagrams taken before the caller gets to send: bounds the delay of what they cause.
-const BATCH_MAX: usize = 64;
 /// Readiness events taken at once.
 const EVENTS_MAX: usize = 256;
-/// Ports tried where port 0 was asked for and the TCP port of the same number is taken.
-const PORT_TRIES: usize = 16;
-/// Connections waiting to be accepted.
-const BACKLOG: i32 = 128;
 /// TCP connections are looked after this often.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -78,15 +72,15 @@ pub struct MediaSocket {
     poll: Poll,
     events: Events,
     waker: Waker,
-    udp: UdpSocket,
+    udp: Udp,
     tcp: Connections,
     addr: SocketAddr,
-    dual_stack: bool,
     scratch: Box<[u8]>,
     /// More may be there to read than the last wait took.
     unread: Vec<Token>,
     prune_at: Instant,
-    send_errors: u64,
+    /// When the last wait began.
+    now: Instant,
 }
 
 impl MediaSocket {
@@ -95,43 +89,26 @@ impl MediaSocket {
     /// # Errors
     /// Where the port is taken, or the process may not have it.
     pub fn bind(addr: SocketAddr, now: Instant) -> io::Result<Self> {
-        let tries = if addr.port() == 0 { PORT_TRIES } else { 1 };
-        let mut result = Self::bind_once(addr, now);
-        for _ in 1..tries {
-            if result.is_ok() {
-                break;
-            }
-            result = Self::bind_once(addr, now);
-        }
-        result
+        let mut group = Self::bind_group(addr, 1, now)?;
+        group.pop().ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    fn bind_once(addr: SocketAddr, now: Instant) -> io::Result<Self> {
-        let udp = Socket::new(Domain::for_address(addr), Type::DGRAM, None)?;
-        let dual_stack = addr.ip() == Ipv6Addr::UNSPECIFIED;
-        if addr.is_ipv6() {
-            udp.set_only_v6(!dual_stack)?;
-        }
-        // Less than asked for is not an error: the limits are the operator's.
-        let _ = udp.set_recv_buffer_size(BUFFER_BYTES);
-        let _ = udp.set_send_buffer_size(BUFFER_BYTES);
-        udp.set_nonblocking(true)?;
-        udp.bind(&addr.into())?;
-        let udp = std::net::UdpSocket::from(udp);
-        let addr = udp.local_addr()?;
+    /// Binds the sockets of so many media threads, one at least, to the same port number. The kernel gives each of them
+    /// some of the peers, and a peer stays with one as long as its address does not change and the group does not; each
+    /// may send to all peers. A group of several asks for `SO_REUSEPORT`, but only once the port is its own: where any
+    /// process has it, the address is in use, and no other group of ours joins this one.
+    ///
+    /// # Errors
+    /// Where the port is taken, the process may not have it, or several are wanted and the system is not Linux.
+    pub fn bind_group(addr: SocketAddr, count: usize, now: Instant) -> io::Result<Vec<Self>> {
+        bind::bind(addr, count)?.into_iter().map(|pair| Self::new(pair, now)).collect()
+    }
 
-        let listener = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-        if addr.is_ipv6() {
-            listener.set_only_v6(!dual_stack)?;
-        }
-        listener.set_reuse_address(true)?;
-        listener.set_nonblocking(true)?;
-        listener.bind(&addr.into())?;
-        listener.listen(BACKLOG)?;
-
+    fn new(pair: Pair, now: Instant) -> io::Result<Self> {
+        let addr = pair.addr;
         let poll = Poll::new()?;
-        let mut udp = UdpSocket::from_std(udp);
-        let mut tcp = Connections::new(TcpListener::from_std(listener.into()), FIRST_CONNECTION);
+        let mut udp = Udp::new(pair.udp, addr, bind::is_dual_stack(addr));
+        let mut tcp = Connections::new(pair.tcp, FIRST_CONNECTION);
         poll.registry().register(&mut udp, UDP, Interest::READABLE)?;
         poll.registry().register(tcp.listener(), LISTENER, Interest::READABLE)?;
         let waker = Waker(Arc::new(mio::Waker::new(poll.registry(), WAKE)?));
@@ -142,11 +119,10 @@ impl MediaSocket {
             udp,
             tcp,
             addr,
-            dual_stack,
             scratch: vec![0; DATAGRAM_BYTES_MAX].into_boxed_slice(),
             unread: Vec::new(),
             prune_at: now + PRUNE_INTERVAL,
-            send_errors: 0,
+            now,
         })
     }
 
@@ -160,22 +136,19 @@ impl MediaSocket {
         self.waker.clone()
     }
 
-    /// What was counted about TCP.
-    pub fn tcp_stats(&self) -> TcpStats {
-        self.tcp.stats()
+    /// What was counted.
+    pub fn stats(&self) -> SocketStats {
+        SocketStats { tcp: self.tcp.stats(), ..self.udp.stats() }
     }
 
-    /// Datagrams that the kernel did not take.
-    pub fn send_errors(&self) -> u64 {
-        self.send_errors
-    }
-
-    /// Waits until a datagram comes, the waker wakes, or `timeout` is over, and hands over what came: some 64 datagrams
-    /// of each socket at most, so that the caller can send in between.
+    /// Waits until a datagram comes, the waker wakes, or `timeout` is over, and hands over what came: some hundred
+    /// datagrams of each socket at most, so that the caller can send in between.
     ///
     /// # Errors
     /// Where the kernel refuses to wait: the thread cannot go on.
     pub fn wait(&mut self, now: Instant, timeout: Duration, take: &mut dyn FnMut(Received<'_>)) -> io::Result<()> {
+        self.now = now;
+        self.udp.begin_round();
         let timeout = if self.unread.is_empty() { timeout } else { Duration::ZERO };
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Ok(()) => {}
@@ -200,51 +173,30 @@ impl MediaSocket {
         if now >= self.prune_at {
             self.prune_at = now + PRUNE_INTERVAL;
             self.tcp.prune(now);
+            self.udp.prune(now);
         }
         Ok(())
     }
 
-    /// Sends a datagram. What the kernel or the peer does not take is dropped and counted, as a full network would.
-    pub fn send(&mut self, proto: Protocol, to: SocketAddr, bytes: &[u8]) {
+    /// Sends one or several datagrams to one peer: `bytes` holds them one behind the other, each `segment` long but the
+    /// last, which may be shorter. Over UDP several of them go out in one system call (`UDP_SEGMENT`), or one by one where
+    /// the kernel or the way there cannot do that; over TCP each is a frame.
+    ///
+    /// What the kernel or the peer does not take is dropped and counted, as a full network would. For room in the kernel's
+    /// buffer this waits, but from one call of `wait` to the next for some milliseconds only.
+    pub fn send(&mut self, proto: Protocol, to: SocketAddr, bytes: &[u8], segment: usize) {
         match proto {
-            Protocol::Tcp => self.tcp.send(to, bytes),
-            Protocol::Udp => {
-                if self.udp.send_to(bytes, self.outward(to)).is_err() {
-                    self.send_errors += 1;
-                }
-            }
+            Protocol::Tcp => self.tcp.send(to, bytes, segment),
+            Protocol::Udp => self.udp.send(self.now, to, bytes, segment),
         }
     }
 
     /// True where more may be there.
     fn read(&mut self, token: Token, now: Instant, take: &mut dyn FnMut(Received<'_>)) -> bool {
         match token {
-            UDP => self.read_udp(take),
+            UDP => self.udp.read(take),
             LISTENER => self.tcp.accept(self.poll.registry(), now),
             _ => self.tcp.read(token, now, &mut self.scratch, take),
-        }
-    }
-
-    fn read_udp(&mut self, take: &mut dyn FnMut(Received<'_>)) -> bool {
-        let mut errors = 0;
-        for _ in 0..BATCH_MAX {
-            match self.udp.recv_from(&mut self.scratch) {
-                Ok((length, from)) => {
-                    let bytes = self.scratch.get(..length).unwrap_or_default();
-                    take(Received { proto: Protocol::Udp, from: canonical(from), to: self.addr, bytes });
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                // A peer's port is closed: the kernel tells the next call, whomever it is for.
-                Err(_) => errors += 1,
-            }
-        }
-        errors < BATCH_MAX
-    }
-
-    fn outward(&self, to: SocketAddr) -> SocketAddr {
-        match to {
-            SocketAddr::V4(v4) if self.dual_stack => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
-            _ => to,
         }
     }
 }
@@ -255,98 +207,4 @@ pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{Read as _, Write as _};
-
-    fn bind(addr: &str) -> MediaSocket {
-        MediaSocket::bind(addr.parse().unwrap(), Instant::now()).unwrap()
-    }
-
-    /// Waits until something came, a second at most.
-    fn receive(socket: &mut MediaSocket) -> Vec<(Protocol, SocketAddr, Vec<u8>)> {
-        let mut got = Vec::new();
-        let end = Instant::now() + Duration::from_secs(5);
-        while got.is_empty() && Instant::now() < end {
-            socket
-                .wait(Instant::now(), Duration::from_millis(200), &mut |received| {
-                    got.push((received.proto, received.from, received.bytes.to_vec()));
-                })
-                .unwrap();
-        }
-        got
-    }
-
-    #[test]
-    fn udp_and_tcp_share_a_port_and_both_answer() {
-        for bound in ["127.0.0.1:0", "[::]:0"] {
-            let mut socket = bind(bound);
-            let to: SocketAddr = format!("127.0.0.1:{}", socket.local_addr().port()).parse().unwrap();
-            let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-            udp.send_to(b"over udp", to).unwrap();
-            assert_eq!(
-                receive(&mut socket),
-                [(Protocol::Udp, udp.local_addr().unwrap(), b"over udp".to_vec())],
-                "{bound}"
-            );
-            socket.send(Protocol::Udp, udp.local_addr().unwrap(), b"back");
-            let mut buffer = [0; 16];
-            assert_eq!(udp.recv(&mut buffer).unwrap(), 4);
-
-            let mut tcp = std::net::TcpStream::connect(to).unwrap();
-            tcp.write_all(&[0, 2, 7, 8]).unwrap();
-            let peer = tcp.local_addr().unwrap();
-            assert_eq!(receive(&mut socket), [(Protocol::Tcp, peer, vec![7, 8])], "{bound}");
-            socket.send(Protocol::Tcp, peer, &[9]);
-            let mut frame = [0; 3];
-            tcp.read_exact(&mut frame).unwrap();
-            assert_eq!(frame, [0, 1, 9]);
-            assert_eq!(socket.tcp_stats().connections, 1);
-            drop(tcp);
-        }
-    }
-
-    #[test]
-    fn a_waker_ends_a_wait() {
-        let mut socket = bind("127.0.0.1:0");
-        let waker = socket.waker();
-        let from = Instant::now();
-        let other = std::thread::spawn(move || waker.wake());
-        socket.wait(from, Duration::from_secs(60), &mut |_| {}).unwrap();
-        other.join().unwrap();
-        assert!(from.elapsed() < Duration::from_secs(30));
-    }
-
-    #[test]
-    fn connections_that_send_no_frame_are_closed() {
-        let mut socket = bind("127.0.0.1:0");
-        let idle = std::net::TcpStream::connect(socket.local_addr()).unwrap();
-        let mut bad = std::net::TcpStream::connect(socket.local_addr()).unwrap();
-        bad.write_all(
-            b"GET / HTTP/1.1
-",
-        )
-        .unwrap();
-        let end = Instant::now() + Duration::from_secs(5);
-        while (socket.tcp_stats().connections, socket.tcp_stats().unfit) != (1, 1) && Instant::now() < end {
-            socket.wait(Instant::now(), Duration::from_millis(50), &mut |_| panic!("no frame came")).unwrap();
-        }
-        assert_eq!((socket.tcp_stats().connections, socket.tcp_stats().unfit), (1, 1), "a length that nobody uses");
-        socket.wait(Instant::now() + Duration::from_secs(11), Duration::ZERO, &mut |_| {}).unwrap();
-        assert_eq!(socket.tcp_stats().connections, 0);
-        drop(idle);
-    }
-
-    #[test]
-    fn a_peer_that_does_not_read_costs_a_bounded_buffer() {
-        let mut socket = bind("127.0.0.1:0");
-        let mut slow = std::net::TcpStream::connect(socket.local_addr()).unwrap();
-        slow.write_all(&[0, 1, 1]).unwrap();
-        let (_, peer, _) = receive(&mut socket)[0].clone();
-        for _ in 0..20_000 {
-            socket.send(Protocol::Tcp, peer, &[0; 1_200]);
-        }
-        assert!(socket.tcp_stats().dropped > 0);
-        assert_eq!(socket.tcp_stats().connections, 1, "slow is not gone");
-    }
-}
+mod tests;

@@ -170,21 +170,26 @@ impl Connections {
         }
     }
 
-    /// Queues a datagram; dropped where the peer is gone or too much waits already.
-    pub(crate) fn send(&mut self, to: SocketAddr, bytes: &[u8]) {
-        let length = u16::try_from(bytes.len()).ok().filter(|_| bytes.len() <= FRAME_BYTES_MAX);
-        let found = self.by_peer.get(&to).copied();
-        let (Some(length), Some(token)) = (length, found) else {
-            self.stats.dropped += 1;
+    /// Queues datagrams of `segment` bytes, the last of which may be shorter, a frame each; dropped where the peer is gone
+    /// or too much waits already.
+    pub(crate) fn send(&mut self, to: SocketAddr, bytes: &[u8], segment: usize) {
+        let segment = if segment == 0 { bytes.len().max(1) } else { segment };
+        let datagrams = bytes.chunks(segment);
+        let found = self.by_peer.get(&to).and_then(|token| Some((*token, self.by_token.get_mut(token)?)));
+        let Some((token, connection)) = found else {
+            self.stats.dropped += datagrams.len() as u64;
             return;
         };
-        let Some(connection) = self.by_token.get_mut(&token) else { return };
-        if connection.written.len() + 2 + bytes.len() > WRITE_BYTES_MAX {
-            self.stats.dropped += 1;
-            return;
+        for datagram in datagrams {
+            let length = u16::try_from(datagram.len()).ok().filter(|_| datagram.len() <= FRAME_BYTES_MAX);
+            match length {
+                Some(length) if connection.written.len() + 2 + datagram.len() <= WRITE_BYTES_MAX => {
+                    connection.written.extend_from_slice(&length.to_be_bytes());
+                    connection.written.extend_from_slice(datagram);
+                }
+                _ => self.stats.dropped += 1,
+            }
         }
-        connection.written.extend_from_slice(&length.to_be_bytes());
-        connection.written.extend_from_slice(bytes);
         if connection.flush().is_err() {
             self.close(token);
         }

@@ -147,4 +147,11 @@ pub enum NotSent {
     /// Longer than a datagram may be.
     #[error("too long")]
     TooLong,
+    /// This number went out already, or is older than we remember: sent again it would break the encryption (RFC 3711
+    /// section 9.1). Only our own leg says so.
+    #[error("this number went out before")]
+    Twice,
+    /// Retransmissions take as much as they may already. Only our own leg says so.
+    #[error("too many retransmissions")]
+    TooMany,
 }

@@ -5,18 +5,25 @@
 //! behind this door and appears in no public type.
 #![forbid(unsafe_code)]
 
+pub mod bandwidth;
 mod batch;
 mod clock;
 mod config;
 mod error;
+mod full;
 mod key_start;
 mod leg;
+pub mod light;
+pub mod rtcp;
 mod sdp;
+pub mod srtp;
 pub mod stun;
+pub mod view;
 
 pub use batch::{Batch, Outbound};
-pub use config::{Certificate, CertificateError, Config, Protocol, Purpose};
+pub use config::{Certificate, CertificateError, Config, Protocol, Purpose, ViewerLeg};
 pub use error::{AnswerError, NotSent, OfferError, RestartError};
+pub use full::{Offering, Wanted};
 pub use key_start::starts_key_frame;
-pub use leg::{CloseReason, Event, Input, Leg, Offering, Outgoing, Output, PAYLOAD_BYTES_MAX, Wanted};
+pub use leg::{CloseReason, Event, Input, Leg, Outgoing, Output, PAYLOAD_BYTES_MAX};
 pub use sdp::{Answer, OFFER_BYTES_MAX, is_ice_restart};

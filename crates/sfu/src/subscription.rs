@@ -255,6 +255,7 @@ fn why(error: NotSent) -> Drop {
         NotSent::NotConnected => Drop::NotConnected,
         NotSent::NotNegotiated => Drop::NotNegotiated,
         NotSent::TooLong => Drop::TooLong,
+        NotSent::Twice | NotSent::TooMany => Drop::NotRepairable,
     }
 }
 

@@ -1,75 +1,62 @@
-//! One WebRTC peer: connecting, closing, and the drain of its outputs. Receiving is in `ingress`, sending in `egress`.
+//! The door of both legs: our own for who only receives, str0m's for everybody else.
 
-mod egress;
 mod event;
-mod ingress;
-mod offering;
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Instant};
 
 use media::{Codec, Kind, WallTime};
-use smallvec::SmallVec;
-use str0m::{
-    Candidate, IceConnectionState, IceCreds, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
-    change::SdpOffer,
-    net::{Receive, TcpType},
-};
 
 use crate::{
     batch::Batch,
-    clock::Sender,
-    config::{Config, Protocol, Purpose},
-    error::{OfferError, RestartError},
-    sdp::{self, Answer, Inner, Local, Offer, Plan, Transport},
-    stun,
+    config::{Config, Protocol, Purpose, ViewerLeg},
+    error::{NotSent, OfferError, RestartError},
+    full::Full,
+    sdp::Answer,
+    view::View,
 };
-use egress::Egress;
-pub use egress::{Outgoing, PAYLOAD_BYTES_MAX};
 pub use event::{CloseReason, Event, Input, Output};
-use ingress::Ingress;
-pub use offering::{Offering, Wanted};
 
-/// Timers never ask for less: a peer with a round trip of microseconds would otherwise spin.
-const TICK_MIN: Duration = Duration::from_millis(1);
-/// A leg with nothing to wait for is looked at this often.
-const IDLE_TICK: Duration = Duration::from_secs(3_600);
-/// A peer that answers no ICE check and sends no media for this long is gone. str0m says so 15 s after the last check.
-const SILENT_MAX: Duration = Duration::from_secs(5);
-/// Sender reports of sound; str0m's own 5 s would leave players out of step for so long.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// Packets kept for retransmission, and the share of traffic that retransmissions may take.
-const REPAIR_PACKETS_MAX: usize = 1_024;
-/// Errors that a leg survives before it is closed: each is a datagram that could not be understood.
-const ERRORS_MAX: u32 = 64;
+/// RTP payloads sent at most: what fits a datagram of 1,500 bytes with all headers. Senders that we know stay below 1,250.
+pub const PAYLOAD_BYTES_MAX: usize = 1_400;
 
-/// One WebRTC peer. Every `handle`, `send` or request is followed by `poll_output` until it returns a timeout, before the
-/// next `handle`; several sends may go before one drain.
-pub struct Leg {
-    rtc: Rtc,
-    config: Config,
-    /// What str0m was offered; `None` where we made the offer.
-    inner: Option<Inner>,
-    ufrag: String,
-    pwd: String,
-    sections: SmallVec<[(Kind, String); 2]>,
-    wall: (WallTime, Instant),
-    sender: Sender,
-    ingress: SmallVec<[Ingress; 2]>,
-    egress: SmallVec<[Egress; 2]>,
-    events: VecDeque<Event>,
-    /// Something was written at this time that str0m must be driven for.
-    written: Option<Instant>,
-    now: Instant,
-    media_at: Instant,
-    disconnected_at: Option<Instant>,
-    connected: bool,
-    closed: bool,
-    errors: u32,
+/// A packet for a viewer; what differs from viewer to viewer is rewritten already.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// The coding.
+    pub codec: Codec,
+    /// Sequence number of this viewer, extended. It starts below 65,536, or SRTP does not decrypt (RFC 3711 section
+    /// 3.3.1), and may go back for packets that come late.
+    pub seq: u64,
+    /// RTP timestamp.
+    pub time: u32,
+    /// Capture time on our wall clock that belongs to `time`: it goes into sender reports, so that players play the
+    /// tracks in step.
+    pub wall: WallTime,
+    /// RTP marker bit.
+    pub marker: bool,
+    /// The payload, shared by all viewers: nothing is copied before encryption.
+    pub payload: &'a Arc<[u8]>,
+    /// Level of RFC 6464 in -dBov.
+    pub audio_level: Option<u8>,
+}
+
+/// One WebRTC peer. Every `handle` or request is followed by `poll_output` until it returns a timeout, before the next
+/// `handle`; several sends may go before one drain, and need none where `wants_drain` says so.
+pub struct Leg(Kept);
+
+enum Kept {
+    Full(Box<Full>),
+    View(Box<View>),
+}
+
+/// Calls the same method of whichever leg it is.
+macro_rules! either {
+    ($leg:expr, $one:ident => $call:expr) => {
+        match $leg {
+            Kept::Full($one) => $call,
+            Kept::View($one) => $call,
+        }
+    };
 }
 
 impl Leg {
@@ -78,150 +65,107 @@ impl Leg {
     /// # Errors
     /// Says in a sentence what is wrong with the offer, or why this stream cannot serve it.
     pub fn answer(config: &Config, offer: &str, purpose: Purpose, now: Instant) -> Result<(Self, Answer), OfferError> {
-        let offer = Offer::parse(offer)?;
-        let plan = sdp::choose(&offer, purpose)?;
-        let inner = Inner::new(&offer, &plan, purpose);
-        let mut rtc = build(config, &plan, None, now)?;
-        let refused = |error: &dyn fmt::Display| OfferError::Refused(error.to_string());
-        let text = SdpOffer::from_sdp_string(&inner.text(offer.ufrag, offer.pwd)).map_err(|error| refused(&error))?;
-        rtc.sdp_api().accept_offer(text).map_err(|error| refused(&error))?;
-        let transport = own_transport(&mut rtc, &offer);
-        let (mut ingress, mut egress) = (SmallVec::new(), SmallVec::new());
-        for active in plan.active() {
-            match purpose {
-                Purpose::Publish => ingress.push(Ingress::new(&mut rtc, active)),
-                Purpose::Play { .. } => egress.extend(Egress::new(&mut rtc, active)),
-            }
+        if purpose != Purpose::Publish && config.viewer_leg == ViewerLeg::Own {
+            let (view, answer) = View::answer(config, offer, purpose, now)?;
+            return Ok((Self(Kept::View(Box::new(view))), answer));
         }
-        let local: SmallVec<[Local; 2]> = egress.iter().map(Egress::local).collect();
-        let answer = Answer {
-            sdp: sdp::write_answer(config, &offer, &plan, purpose, &transport, &local),
-            ufrag: transport.ufrag.clone(),
-            kinds: plan.active().map(|active| (active.kind, active.codec)).collect(),
-        };
-        let sections = offer.sections.iter().zip(&plan.roles).filter_map(|(section, role)| match role {
-            sdp::Role::Active(active) => Some((active.kind, section.mid.unwrap_or("0").to_owned())),
-            _ => None,
-        });
-        let sections = sections.collect();
-        let mut leg = Self::new(rtc, config, (transport.ufrag, transport.pwd), now);
-        (leg.inner, leg.sections, leg.ingress, leg.egress) = (Some(inner), sections, ingress, egress);
-        Ok((leg, answer))
-    }
-
-    fn new(rtc: Rtc, config: &Config, (ufrag, pwd): (String, String), now: Instant) -> Self {
-        Self {
-            rtc,
-            config: config.clone(),
-            inner: None,
-            ufrag,
-            pwd,
-            sections: SmallVec::new(),
-            wall: config.wall,
-            sender: Sender::default(),
-            ingress: SmallVec::new(),
-            egress: SmallVec::new(),
-            events: VecDeque::new(),
-            written: None,
-            now,
-            media_at: now,
-            disconnected_at: None,
-            connected: false,
-            closed: false,
-            errors: 0,
-        }
+        let (full, answer) = Full::answer(config, offer, purpose, now)?;
+        Ok((full.into(), answer))
     }
 
     /// Our ICE user name fragment: STUN requests for this leg carry it.
     pub fn ufrag(&self) -> &str {
-        &self.ufrag
+        either!(&self.0, leg => leg.ufrag())
+    }
+
+    /// Our ICE password: with it any shard can answer a check (`stun::answer`).
+    pub fn password(&self) -> &str {
+        either!(&self.0, leg => leg.password())
     }
 
     /// Whether the handshake is done and the leg is not over.
     pub fn is_connected(&self) -> bool {
-        self.connected && !self.closed
+        either!(&self.0, leg => leg.is_connected())
     }
 
     /// Whether the leg is over.
     pub fn is_closed(&self) -> bool {
-        self.closed
+        either!(&self.0, leg => leg.is_closed())
     }
 
     /// The codec negotiated for a kind.
     pub fn codec(&self, kind: Kind) -> Option<Codec> {
-        let received = self.ingress.iter().find(|ingress| ingress.kind == kind).map(|ingress| ingress.codec);
-        received.or_else(|| self.egress.iter().find(|egress| egress.kind == kind).map(|egress| egress.codec))
+        either!(&self.0, leg => leg.codec(kind))
     }
 
     /// Sets the same moment on the wall clock and the monotonic clock, where `Config::wall` has grown old.
     pub fn set_wall_clock(&mut self, wall: WallTime, now: Instant) {
-        self.wall = (wall, now);
+        either!(&mut self.0, leg => leg.set_wall_clock(wall, now));
     }
 
     /// Whether a datagram is authentic STUN for this leg, or comes from an address that proved itself so.
     pub fn accepts(&self, proto: Protocol, from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
-        let to = self.local_address(proto, from, to);
-        let mended = self.mend(bytes);
-        let bytes = mended.as_deref().unwrap_or(bytes);
-        let Ok(receive) = Receive::new(proto.to_str0m(), from, to, bytes) else { return false };
-        !self.closed && self.rtc.accepts(&RtcInput::Receive(self.now, receive))
+        either!(&self.0, leg => leg.accepts(proto, from, to, bytes))
     }
 
     /// Takes a datagram, or lets time pass.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
-        self.now = self.now.max(now);
-        if self.closed {
-            return;
-        }
-        let result = match input {
-            Input::Timeout => self.rtc.handle_input(RtcInput::Timeout(self.now)),
-            Input::Datagram { proto, from, to, bytes } => {
-                let to = self.local_address(proto, from, to);
-                let mended = self.mend(bytes);
-                let bytes = mended.as_deref().unwrap_or(bytes);
-                let Ok(receive) = Receive::new(proto.to_str0m(), from, to, bytes) else { return };
-                self.rtc.handle_input(RtcInput::Receive(self.now, receive))
-            }
-        };
-        self.written = None;
-        self.survive(result);
-        self.give_up_silent();
+        either!(&mut self.0, leg => leg.handle(now, input));
     }
 
     /// What is to be sent goes into `out`. The next thing to know; a timeout says that there is nothing more until then.
     pub fn poll_output(&mut self, out: &mut Batch) -> Output {
-        if let Some(now) = self.written.take() {
-            self.now = self.now.max(now);
-            let result = self.rtc.handle_input(RtcInput::Timeout(self.now));
-            self.survive(result);
+        either!(&mut self.0, leg => leg.poll_output(out))
+    }
+
+    /// Sends a packet to the peer: into `out`, or with the next `poll_output`.
+    ///
+    /// # Errors
+    /// Where the packet cannot go out: the caller counts and forgets it.
+    pub fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>, out: &mut Batch) -> Result<(), NotSent> {
+        match &mut self.0 {
+            Kept::Full(leg) => leg.send(now, kind, packet),
+            Kept::View(leg) => leg.send(now, kind, packet, out),
         }
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Output::Event(event);
-            }
-            match self.rtc.poll_output() {
-                Ok(RtcOutput::Transmit(transmit)) => {
-                    out.push(Protocol::from_str0m(transmit.proto), transmit.destination, &transmit.contents);
-                }
-                Ok(RtcOutput::Event(event)) => self.event(event),
-                Ok(RtcOutput::Timeout(at)) if self.rtc.is_alive() => {
-                    return Output::Timeout(at.clamp(self.now + TICK_MIN, self.now + IDLE_TICK));
-                }
-                Ok(RtcOutput::Timeout(_)) if self.closed => return Output::Timeout(self.now + IDLE_TICK),
-                Ok(RtcOutput::Timeout(_)) => self.over(CloseReason::Peer),
-                Err(error) => {
-                    self.rtc.disconnect();
-                    self.over(CloseReason::Failed(error.to_string()));
-                }
-            }
+    }
+
+    /// Sends a packet once more that the peer misses, after `Event::Repair`.
+    ///
+    /// # Errors
+    /// Where it cannot go out, or repairs take too much of what is sent.
+    pub fn resend(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>, out: &mut Batch) -> Result<(), NotSent> {
+        match &mut self.0 {
+            // It repairs by itself, and never asks.
+            Kept::Full(_) => Err(NotSent::NotNegotiated),
+            Kept::View(leg) => leg.resend(now, kind, packet, out),
+        }
+    }
+
+    /// Whether `poll_output` has something after a `send`.
+    pub fn wants_drain(&self) -> bool {
+        matches!(&self.0, Kept::Full(leg) if leg.wants_drain())
+    }
+
+    /// Bytes of payload that may go now, so that the path is not flooded.
+    pub fn allowance(&mut self, now: Instant) -> usize {
+        match &mut self.0 {
+            Kept::Full(_) => usize::MAX,
+            Kept::View(leg) => leg.allowance(now),
+        }
+    }
+
+    /// Bits a second that fit to the peer, where that is known.
+    pub fn estimate_bps(&self) -> Option<u64> {
+        match &self.0 {
+            Kept::Full(_) => None,
+            Kept::View(leg) => leg.estimate_bps(),
         }
     }
 
     /// Asks the peer for a key frame (PLI, RFC 4585 section 6.3.1). The caller limits how often.
     pub fn request_key_frame(&mut self, kind: Kind) {
-        let Some(ingress) = self.ingress.iter().find(|ingress| ingress.kind == kind) else { return };
-        if ingress.request_key_frame(&mut self.rtc) {
-            self.written = Some(self.now);
+        if let Kept::Full(leg) = &mut self.0 {
+            leg.request_key_frame(kind);
         }
     }
 
@@ -231,159 +175,28 @@ impl Leg {
     /// # Errors
     /// Where the fragment has no credentials, or the leg is over.
     pub fn restart_ice(&mut self, fragment: &str) -> Result<String, RestartError> {
-        let (ufrag, pwd) = sdp::fragment_credentials(fragment).ok_or(RestartError::NoCredentials)?;
-        if self.closed {
-            return Err(RestartError::Closed);
-        }
-        let refused = |error: &dyn fmt::Display| RestartError::Refused(error.to_string());
-        let inner = self.inner.as_ref().ok_or_else(|| refused(&"the offer was ours, so is the restart"))?;
-        let offer = SdpOffer::from_sdp_string(&inner.text(ufrag, pwd)).map_err(|error| refused(&error))?;
-        self.rtc.sdp_api().accept_offer(offer).map_err(|error| refused(&error))?;
-        for egress in &self.egress {
-            egress.keep_source(&mut self.rtc);
-        }
-        let credentials = self.rtc.direct_api().local_ice_credentials();
-        self.ufrag.clone_from(&credentials.ufrag);
-        self.pwd.clone_from(&credentials.pass);
-        self.disconnected_at = None;
-        self.written = Some(self.now);
-        Ok(sdp::write_fragment(&self.config, &credentials.ufrag, &credentials.pass, &self.sections))
+        either!(&mut self.0, leg => leg.restart_ice(fragment))
     }
 
     /// Says goodbye to the peer. Drain the leg once more, then drop it.
     pub fn close(&mut self) {
-        if !self.closed {
-            let result = self.rtc.close();
-            self.survive(result);
-            self.over(CloseReason::Us);
-        }
+        either!(&mut self.0, leg => leg.close());
     }
+}
 
-    fn over(&mut self, reason: CloseReason) {
-        if !std::mem::replace(&mut self.closed, true) {
-            self.events.push_back(Event::Closed(reason));
-        }
-    }
-
-    /// A datagram that cannot be understood is dropped; many of them end the leg.
-    fn survive(&mut self, result: Result<(), str0m::RtcError>) {
-        let Err(error) = result else { return };
-        self.errors += 1;
-        if self.errors > ERRORS_MAX || !self.rtc.is_alive() {
-            self.rtc.disconnect();
-            self.over(CloseReason::Failed(error.to_string()));
-        }
-    }
-
-    fn give_up_silent(&mut self) {
-        let silent = |since: Instant| self.now.saturating_duration_since(since.max(self.media_at)) > SILENT_MAX;
-        if self.disconnected_at.is_some_and(silent) {
-            self.rtc.disconnect();
-            self.over(CloseReason::Silent);
-        }
-    }
-
-    /// The candidate that stands for the local address a datagram came to: sockets are bound to a wildcard, of both IP
-    /// versions perhaps, or are behind a router that maps them one to one.
-    fn local_address(&self, proto: Protocol, from: SocketAddr, to: SocketAddr) -> SocketAddr {
-        let own = || self.config.candidates.iter().filter(|(known, _)| *known == proto).map(|(_, addr)| *addr);
-        let exact = own().find(|addr| *addr == to);
-        exact.or_else(|| own().find(|addr| addr.is_ipv4() == from.is_ipv4())).or_else(|| own().next()).unwrap_or(to)
-    }
-
-    /// A STUN request that str0m would refuse for what it lacks, with what it lacks.
-    fn mend(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let hmac = self.config.certificate.crypto.sha1_hmac_provider;
-        let sign = |payloads: &[&[u8]]| hmac.sha1_hmac(self.pwd.as_bytes(), payloads);
-        stun::is_stun(bytes).then(|| stun::with_priority(bytes, sign)).flatten()
-    }
-
-    fn event(&mut self, event: str0m::Event) {
-        match event {
-            str0m::Event::Connected => {
-                self.connected = true;
-                self.events.push_back(Event::Connected);
-            }
-            str0m::Event::IceConnectionStateChange(state) => {
-                self.disconnected_at = (state == IceConnectionState::Disconnected).then_some(self.now);
-            }
-            str0m::Event::RtpPacket(packet) => {
-                self.media_at = self.now;
-                let arrived = self.wall.0 + micros_between(self.wall.1, self.now);
-                let found = self
-                    .ingress
-                    .iter_mut()
-                    .find_map(|ingress| ingress.packet(&mut self.sender, &packet, arrived, self.now));
-                self.events.extend(found);
-            }
-            str0m::Event::SenderFeedback(feedback) => {
-                let arrived = self.wall.0 + micros_between(self.wall.1, feedback.received_at);
-                for ingress in self.ingress.iter_mut().filter(|ingress| ingress.mid == feedback.mid) {
-                    ingress.report(&mut self.sender, &feedback.sender_info, arrived);
-                }
-            }
-            str0m::Event::KeyframeRequest(request) => {
-                let kind = self.egress.iter().find(|egress| egress.mid == request.mid).map(|egress| egress.kind);
-                self.events.extend(kind.map(|kind| Event::KeyFrameRequested { kind }));
-            }
-            str0m::Event::Closed => self.over(CloseReason::Peer),
-            _ => {}
-        }
+impl From<Full> for Leg {
+    fn from(full: Full) -> Self {
+        Self(Kept::Full(Box::new(full)))
     }
 }
 
 impl fmt::Debug for Leg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Leg")
-            .field("ufrag", &self.ufrag)
-            .field("connected", &self.connected)
-            .field("closed", &self.closed)
+        let name = if matches!(self.0, Kept::Full(_)) { "Leg::Full" } else { "Leg::View" };
+        f.debug_struct(name)
+            .field("ufrag", &self.ufrag())
+            .field("connected", &self.is_connected())
+            .field("closed", &self.is_closed())
             .finish_non_exhaustive()
     }
-}
-
-/// An agent for this plan: ICE-lite, unless credentials say that the offer is ours.
-fn build(config: &Config, plan: &Plan, credentials: Option<IceCreds>, now: Instant) -> Result<Rtc, OfferError> {
-    let mut builder = RtcConfig::new()
-        .set_crypto_provider(config.certificate.crypto.clone())
-        .set_dtls_cert(config.certificate.identity.clone())
-        .set_ice_lite(credentials.is_none())
-        .set_rtp_mode(true)
-        .set_rtcp_report_interval_audio(REPORT_INTERVAL)
-        .set_rtcp_report_interval_video(REPORT_INTERVAL)
-        .set_send_buffer_video(REPAIR_PACKETS_MAX)
-        .set_extension_map(sdp::extension_map(plan));
-    *builder.codec_config() = sdp::codec_config(plan);
-    if let Some(credentials) = credentials {
-        builder = builder.set_local_ice_credentials(credentials);
-    }
-    let mut rtc = builder.build(now);
-    for (proto, addr) in &config.candidates {
-        let candidate = match proto {
-            Protocol::Udp => Candidate::builder().udp().host(*addr).build(),
-            Protocol::Tcp => Candidate::builder().tcp().host(*addr).tcptype(TcpType::Passive).build(),
-        };
-        let candidate =
-            candidate.map_err(|error| OfferError::Refused(format!("our address {addr} cannot be used: {error}")))?;
-        rtc.add_local_candidate(candidate);
-    }
-    Ok(rtc)
-}
-
-fn own_transport(rtc: &mut Rtc, offer: &Offer<'_>) -> Transport {
-    let direct = rtc.direct_api();
-    let credentials = direct.local_ice_credentials();
-    let fingerprint = direct.local_dtls_fingerprint().to_string();
-    Transport {
-        ufrag: credentials.ufrag,
-        pwd: credentials.pass,
-        fingerprint,
-        active: offer.setup == sdp::Setup::Passive,
-    }
-}
-
-/// Microseconds from `from` to `to`, negative where `to` is earlier.
-fn micros_between(from: Instant, to: Instant) -> i64 {
-    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-    if to >= from { micros(to.duration_since(from)) } else { -micros(from.duration_since(to)) }
 }

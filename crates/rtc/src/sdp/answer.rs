@@ -31,7 +31,7 @@ pub(crate) struct Local {
 }
 
 /// The name of our stream and of the source in RTCP: tracks of one name are played in step.
-const CNAME: &str = "stentor";
+pub(crate) const CNAME: &str = "stentor";
 
 /// Writes the answer.
 pub(crate) fn write(

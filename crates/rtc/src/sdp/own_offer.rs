@@ -11,7 +11,7 @@ use super::{
     offer::{Offer, Offered, Section},
     plan::{Active, Format, Plan, Role, uri},
 };
-use crate::{config::Config, leg::Wanted};
+use crate::{config::Config, full::Wanted};
 
 /// Candidates of an answer that are tried at most.
 const CANDIDATES_MAX: usize = 16;

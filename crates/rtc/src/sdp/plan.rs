@@ -81,6 +81,14 @@ impl Plan {
 /// # Errors
 /// Where nothing can be served, or one of the two kinds that both sides have cannot.
 pub(crate) fn choose(offer: &Offer<'_>, purpose: Purpose) -> Result<Plan, OfferError> {
+    choose_with(offer, purpose, purpose == Purpose::Publish)
+}
+
+/// The same; `feedback` says whether transport-wide congestion feedback is of use to us.
+///
+/// # Errors
+/// As above.
+pub(crate) fn choose_with(offer: &Offer<'_>, purpose: Purpose, feedback: bool) -> Result<Plan, OfferError> {
     let mut taken = Taken::default();
     let mut chosen: [Option<usize>; 2] = [None, None];
     let mut roles: Vec<Role> = Vec::with_capacity(offer.sections.len());
@@ -93,7 +101,11 @@ pub(crate) fn choose(offer: &Offer<'_>, purpose: Purpose) -> Result<Plan, OfferE
                 match slot {
                     Some(slot) if slot.is_none() && wanted(purpose, kind, section) => {
                         *slot = Some(index);
-                        Role::Active(Box::new(activate(index, section, kind, purpose, &mut taken)?))
+                        let mut active = activate(index, section, kind, purpose, &mut taken)?;
+                        if !feedback {
+                            active.extensions.retain(|(_, name)| *name != uri::TRANSPORT_CC);
+                        }
+                        Role::Active(Box::new(active))
                     }
                     _ => idle(section, kind),
                 }
@@ -268,13 +280,11 @@ fn format(section: &Section<'_>, offered: &Offered<'_>, codec: Codec, taken: &mu
     }
 }
 
-/// Towards viewers no transport-wide feedback is asked for: nothing here adapts to it yet, and each report costs more
-/// than the packet that it is about.
 fn extensions(section: &Section<'_>, kind: Kind, purpose: Purpose, named: bool) -> SmallVec<[(u8, &'static str); 8]> {
     let publish = purpose == Purpose::Publish;
     let useful = [
         (uri::ABS_SEND_TIME, true),
-        (uri::TRANSPORT_CC, publish),
+        (uri::TRANSPORT_CC, true),
         (uri::MID, named),
         (uri::AUDIO_LEVEL, kind == Kind::Audio),
         (uri::ABS_CAPTURE_TIME, !publish),

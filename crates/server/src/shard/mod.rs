@@ -66,6 +66,7 @@ pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'sta
         certificate: Certificate::generate().map_err(io::Error::other)?,
         wall: (wall_now(), now),
         playout_delay_ms: None,
+        viewer_leg: rtc::ViewerLeg::default(),
     };
     let mut threads = Vec::new();
     for (index, socket) in (0..config.shards.clamp(1, SHARDS_MAX)).zip(std::iter::once(socket)) {

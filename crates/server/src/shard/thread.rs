@@ -74,9 +74,7 @@ fn flush(shard: &mut Shard, socket: &mut MediaSocket, out: &mut Batch, events: &
 
 fn send(socket: &mut MediaSocket, out: &mut Batch) {
     for run in out.runs() {
-        for datagram in run.datagrams() {
-            socket.send(outward(run.protocol), run.to, datagram);
-        }
+        socket.send(outward(run.protocol), run.to, run.bytes, run.segment);
     }
     out.clear();
 }

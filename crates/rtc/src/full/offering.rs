@@ -11,10 +11,11 @@ use str0m::{
     media::{MediaKind, Mid},
 };
 
-use super::{Egress, Ingress, Leg, build};
+use super::{Egress, Full, Ingress, build};
 use crate::{
     config::{Config, Protocol},
     error::{AnswerError, OfferError},
+    leg::Leg,
     sdp::{self, Local, Offer, Plan, Setup, Transport},
 };
 
@@ -118,9 +119,9 @@ impl Offering {
                 None => ingress.push(Ingress::new(&mut rtc, active)),
             }
         }
-        let mut leg = Leg::new(rtc, &self.config, own, now);
+        let mut leg = Full::new(rtc, &self.config, own, now);
         (leg.ingress, leg.egress, leg.written) = (ingress, egress, Some(now));
-        Ok(leg)
+        Ok(leg.into())
     }
 }
 

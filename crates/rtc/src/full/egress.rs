@@ -1,48 +1,25 @@
 //! Sending: one kind towards a viewer.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
-use media::{Codec, Kind, WallTime};
+use media::{Codec, Kind};
 use str0m::{
     Rtc,
     media::{MediaTime, Mid, Pt},
     rtp::{AbsCaptureTime, ExtensionValues, RtpWrite, Ssrc},
 };
 
-use super::{Leg, REPAIR_PACKETS_MAX};
+use super::{Full, REPAIR_PACKETS_MAX};
 use crate::{
-    batch::Batch,
     error::NotSent,
+    leg::{Outgoing, PAYLOAD_BYTES_MAX},
     sdp::{Active, Local},
 };
 
-/// RTP payloads sent at most: what fits a datagram of 1,500 bytes with all headers. Senders that we know stay below 1,250.
-pub const PAYLOAD_BYTES_MAX: usize = 1_400;
 /// How long a packet may be asked for again.
 const REPAIR_AGE: std::time::Duration = std::time::Duration::from_secs(3);
 /// Retransmissions may take this share of what is sent; str0m stops repairing at 15 % unless told otherwise.
 const REPAIR_SHARE: f32 = 0.5;
-
-/// A packet for a viewer; what differs from viewer to viewer is rewritten already.
-#[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
-    /// The coding.
-    pub codec: Codec,
-    /// Sequence number of this viewer, extended. It starts below 65,536, or SRTP does not decrypt (RFC 3711 section
-    /// 3.3.1), and may go back for packets that come late.
-    pub seq: u64,
-    /// RTP timestamp.
-    pub time: u32,
-    /// Capture time on our wall clock that belongs to `time`: it goes into sender reports, so that players play the
-    /// tracks in step.
-    pub wall: WallTime,
-    /// RTP marker bit.
-    pub marker: bool,
-    /// The payload, shared by all viewers: nothing is copied before encryption.
-    pub payload: &'a Arc<[u8]>,
-    /// Level of RFC 6464 in -dBov.
-    pub audio_level: Option<u8>,
-}
 
 #[derive(Debug)]
 pub(super) struct Egress {
@@ -103,12 +80,12 @@ impl Egress {
     }
 }
 
-impl Leg {
+impl Full {
     /// Sends a packet to the peer: into `out`, or with the next `poll_output`.
     ///
     /// # Errors
     /// Where the packet cannot go out: the caller counts and forgets it.
-    pub fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>, _out: &mut Batch) -> Result<(), NotSent> {
+    pub(crate) fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>) -> Result<(), NotSent> {
         if !self.is_connected() {
             return Err(NotSent::NotConnected);
         }
@@ -146,22 +123,9 @@ impl Leg {
     }
 }
 
-impl Leg {
-    /// Sends a packet once more that the peer misses. This leg repairs by itself.
-    ///
-    /// # Errors
-    /// Always, since it never asks for it.
-    pub fn resend(&mut self, _: Instant, _: Kind, _: Outgoing<'_>, _: &mut Batch) -> Result<(), NotSent> {
-        Err(NotSent::NotNegotiated)
-    }
-
-    /// Bytes that may go now.
-    pub fn allowance(&mut self, _now: Instant) -> usize {
-        usize::MAX
-    }
-
+impl Full {
     /// Whether `poll_output` has something after a `send`.
-    pub fn wants_drain(&self) -> bool {
+    pub(crate) fn wants_drain(&self) -> bool {
         self.written.is_some()
     }
 }

@@ -10,10 +10,10 @@ use str0m::{
     rtp::rtcp::SenderInfo,
 };
 
-use super::Event;
 use crate::{
     clock::{Sender, Track},
     key_start::starts_key_frame,
+    leg::Event,
     sdp::Active,
 };
 

@@ -1,0 +1,140 @@
+//! DTLS of a viewer (RFC 5764, RFC 8827 section 6.5): the handshake, the peer's fingerprint, keys for SRTP, goodbye.
+
+use std::time::Instant;
+
+use aws_lc_rs::digest;
+use dimpl::{Dtls as Engine, DtlsCertificate, KeyingMaterial, Output, SrtpProfile};
+
+use super::ice::Way;
+use crate::{batch::Batch, config::Certificate};
+
+/// What one record or certificate of the peer needs as a buffer; a bigger certificate ends the leg.
+const RECORD_BYTES_MAX: usize = 2_048;
+const CERTIFICATE_BYTES_MAX: usize = 16 * 1_024;
+/// Errors that are survived once media flows: nobody but the peer can make the engine useless, and it may have gone on.
+const ERRORS_MAX: u32 = 64;
+
+pub(crate) struct Dtls {
+    engine: Box<Engine>,
+    /// What the offer said, until a certificate was compared to it.
+    expected: Option<Fingerprint>,
+    verified: bool,
+    connected: bool,
+    /// There may be something to poll.
+    stirred: bool,
+    timer: Option<Instant>,
+    errors: u32,
+}
+
+struct Fingerprint {
+    algorithm: &'static digest::Algorithm,
+    /// As SDP has it.
+    value: Box<str>,
+}
+
+/// What became of it.
+pub(crate) enum Step {
+    /// Nothing more until the next input.
+    Idle,
+    /// The handshake is done.
+    Connected(SrtpProfile, KeyingMaterial),
+    /// The peer said goodbye.
+    Closed,
+    /// It cannot go on.
+    Failed(String),
+}
+
+impl Dtls {
+    pub(crate) fn new(certificate: &Certificate, (hash, value): (&str, &str), active: bool, now: Instant) -> Self {
+        let own = DtlsCertificate {
+            certificate: certificate.identity.certificate.clone(),
+            private_key: certificate.identity.private_key.clone(),
+        };
+        let mut engine = Box::new(Engine::new_12(certificate.dtls.clone(), own, now));
+        engine.set_active(active);
+        let algorithm = if hash == "sha-1" { &digest::SHA1_FOR_LEGACY_USE_ONLY } else { &digest::SHA256 };
+        let expected = Some(Fingerprint { algorithm, value: value.into() });
+        Self { engine, expected, verified: false, connected: false, stirred: true, timer: None, errors: 0 }
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.engine.is_active()
+    }
+
+    /// When time has to pass for it.
+    pub(crate) fn timer(&self) -> Option<Instant> {
+        self.timer
+    }
+
+    pub(crate) fn timeout(&mut self, now: Instant) -> Result<(), String> {
+        self.stirred = true;
+        let result = self.engine.handle_timeout(now);
+        self.survive(result)
+    }
+
+    /// Takes a record.
+    pub(crate) fn handle(&mut self, now: Instant, bytes: &[u8]) -> Result<(), String> {
+        self.stirred = true;
+        let result = self.engine.handle_timeout(now).and_then(|()| self.engine.handle_packet(bytes));
+        self.survive(result)
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.stirred = self.engine.close().is_ok();
+    }
+
+    /// Writes what there is to send, until something happens.
+    pub(crate) fn poll(&mut self, way: Way, out: &mut Batch) -> Step {
+        if !self.stirred {
+            return Step::Idle;
+        }
+        let mut space = [0; RECORD_BYTES_MAX];
+        let mut more = Vec::new();
+        loop {
+            let space = if more.is_empty() { &mut space[..] } else { &mut more[..] };
+            match self.engine.poll_output(space) {
+                Output::Packet(record) => out.push(way.0, way.1, record),
+                Output::PeerCert(certificate) => {
+                    let expected = self.expected.take();
+                    self.verified = expected.is_some_and(|expected| expected.fits(certificate));
+                    if !self.verified {
+                        return Step::Failed(
+                            "the peer's certificate is not the one whose fingerprint it offered".into(),
+                        );
+                    }
+                }
+                Output::KeyingMaterial(material, profile) if self.verified => {
+                    self.connected = true;
+                    return Step::Connected(profile, material);
+                }
+                Output::KeyingMaterial(..) => return Step::Failed("the peer has shown no certificate".into()),
+                Output::CloseNotify => return Step::Closed,
+                Output::BufferTooSmall { needed } if needed <= CERTIFICATE_BYTES_MAX => more = vec![0; needed],
+                Output::BufferTooSmall { .. } => return Step::Failed("the peer's certificate is too long".into()),
+                Output::Timeout(at) => {
+                    (self.timer, self.stirred) = (Some(at), false);
+                    return Step::Idle;
+                }
+                // Nobody speaks of data channels here.
+                _ => {}
+            }
+        }
+    }
+
+    /// Before media flows an error is the end; later it is the peer's or a stranger's, who is left alone.
+    fn survive(&mut self, result: Result<(), dimpl::Error>) -> Result<(), String> {
+        let Err(error) = result else { return Ok(()) };
+        self.errors += 1;
+        if self.connected && self.errors < ERRORS_MAX { Ok(()) } else { Err(error.to_string()) }
+    }
+}
+
+impl Fingerprint {
+    fn fits(&self, certificate: &[u8]) -> bool {
+        let hash = digest::digest(self.algorithm, certificate);
+        let mut own = hash.as_ref().iter();
+        // Not a secret: the offer says it, and so does the certificate.
+        self.value.split(':').all(|byte| u8::from_str_radix(byte, 16).ok().as_ref() == own.next())
+            && own.next().is_none()
+    }
+}
