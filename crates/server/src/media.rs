@@ -63,21 +63,22 @@ impl Media {
         self.shards.local_addr()
     }
 
-    /// The shard that a stream lives in.
-    pub fn shard_of(&self, key: &StreamKey) -> usize {
+    /// The home of the tracks of a stream: what a bridge makes of it comes in there.
+    fn home_of(&self, key: &StreamKey) -> usize {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         (hasher.finish() % self.shards.count().max(1) as u64) as usize
     }
 
-    /// A number for a new track.
-    pub fn new_track(&self) -> TrackId {
-        TrackId(self.next.fetch_add(1, Ordering::Relaxed))
+    /// A number for a new track of a stream.
+    pub fn new_track(&self, key: &StreamKey) -> TrackId {
+        TrackId::new(self.home_of(key), self.next.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A number for a new leg, and its events from now until `forget_leg`.
     pub fn new_leg(&self) -> (LegId, mpsc::Receiver<Event>) {
-        let id = LegId(self.next.fetch_add(1, Ordering::Relaxed));
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = LegId::new((number % self.shards.count().max(1) as u64) as usize, number);
         let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
         lock(&self.routes.legs).insert(id, sender);
         (id, events)
@@ -104,20 +105,20 @@ impl Media {
         lock(&self.routes.taps).remove(&track);
     }
 
-    /// Tells a media thread something.
+    /// Tells the media threads that have to know.
     ///
     /// # Errors
-    /// Where its queue is full: the machine is overloaded.
-    pub fn send(&self, shard: usize, command: Command) -> Result<(), Refusal> {
-        self.shards.send(shard, command).map_err(|_| {
+    /// Where a queue is full: the machine is overloaded.
+    pub fn send(&self, command: Command) -> Result<(), Refusal> {
+        self.shards.send(command).map_err(|_| {
             self.routes.counters.add("media_commands_dropped", "queue-full");
             Refusal::Full { what: "commands waiting for a media thread", limit: shard::COMMANDS_MAX }
         })
     }
 
-    /// Tells a media thread something that may be lost when it is overloaded; the loss is counted.
-    pub fn tell(&self, shard: usize, command: Command) {
-        let _ = self.send(shard, command);
+    /// Tells them something that may be lost when they are overloaded; the loss is counted.
+    pub fn tell(&self, command: Command) {
+        let _ = self.send(command);
     }
 
     /// What each media thread counted when it said so last, at most a second ago; by the thread's number.
@@ -129,9 +130,9 @@ impl Media {
     }
 
     /// What one leg moved, as its media thread said last.
-    pub fn leg_stats(&self, shard: usize, leg: LegId) -> Option<LegStats> {
+    pub fn leg_stats(&self, leg: LegId) -> Option<LegStats> {
         let stats = lock(&self.routes.stats);
-        stats.get(&shard)?.per_leg.iter().find(|stats| stats.leg == leg).copied()
+        stats.values().flat_map(|stats| &stats.per_leg).find(|stats| stats.leg == leg).copied()
     }
 }
 

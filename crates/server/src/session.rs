@@ -81,8 +81,8 @@ pub struct Known {
     pub since: WallTime,
     /// Media bytes since then: received of a publisher, sent to a viewer. WebRTC does not count here.
     bytes: AtomicU64,
-    /// The shard and the leg, once there is one.
-    leg: OnceLock<(usize, LegId)>,
+    /// The leg, once there is one.
+    leg: OnceLock<LegId>,
     stop: watch::Sender<bool>,
 }
 
@@ -188,12 +188,12 @@ impl Known {
     }
 
     /// Says by which leg the session's media goes.
-    pub fn set_leg(&self, shard: usize, leg: LegId) {
-        let _ = self.leg.set((shard, leg));
+    pub fn set_leg(&self, leg: LegId) {
+        let _ = self.leg.set(leg);
     }
 
-    /// The shard and the leg by which the session's media goes, where it goes by WebRTC.
-    pub fn leg(&self) -> Option<(usize, LegId)> {
+    /// The leg by which the session's media goes, where it goes by WebRTC.
+    pub fn leg(&self) -> Option<LegId> {
         self.leg.get().copied()
     }
 

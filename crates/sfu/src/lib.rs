@@ -13,5 +13,7 @@ mod subscription;
 mod track;
 mod wheel;
 
-pub use shard::{Census, Command, Config, EndReason, Event, Input, LegId, Output, Pace, Shard, TrackId};
+pub use shard::{
+    Census, Command, Config, EndReason, Event, Expect, Input, LegId, Mail, Output, Pace, SHARDS_MAX, Shard, TrackId,
+};
 pub use stats::{Drop, LegStats, ShardStats};

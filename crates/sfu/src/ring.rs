@@ -121,6 +121,12 @@ impl Ring {
         self.key.map(|key| (key.place, key.time))
     }
 
+    /// The packets since the newest key frame began, to begin another ring with; none where there is no key frame.
+    pub(crate) fn since_key(&self) -> Vec<Entry> {
+        let place = self.key.and_then(|key| usize::try_from(key.place.checked_sub(self.first)?).ok());
+        place.map_or(Vec::new(), |place| self.entries.iter().skip(place).cloned().collect())
+    }
+
     /// The latest time in the ring.
     pub(crate) fn newest(&self) -> Option<MediaTime> {
         // Times rise but for reordering and B-frames: the last few packets have the latest.

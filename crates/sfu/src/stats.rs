@@ -29,10 +29,14 @@ pub enum Drop {
     BeforeStart,
     /// A packet that a viewer misses and that is not kept any more, or never was.
     NotRepairable,
+    /// Media or DTLS for a leg that no shard has yet, more than is kept until one has.
+    Unclaimed,
+    /// Mail to another shard whose queue is full: a packet, or a datagram that came to the wrong shard.
+    MailFull,
 }
 
 impl Drop {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::UnknownAddress,
         Self::UnknownUser,
         Self::Unauthentic,
@@ -45,6 +49,8 @@ impl Drop {
         Self::TooLong,
         Self::BeforeStart,
         Self::NotRepairable,
+        Self::Unclaimed,
+        Self::MailFull,
     ];
 
     fn series(self) -> &'static str {
@@ -61,6 +67,8 @@ impl Drop {
             Self::TooLong => "drops_too_long",
             Self::BeforeStart => "drops_before_start",
             Self::NotRepairable => "drops_not_repairable",
+            Self::Unclaimed => "drops_unclaimed",
+            Self::MailFull => "drops_mail_full",
         }
     }
 }
@@ -97,17 +105,23 @@ pub struct ShardStats {
     pub packets_forwarded: u64,
     /// Packets sent once more because a viewer missed them, by our own legs.
     pub packets_repaired: u64,
+    /// Media packets told to another shard, once for each that has viewers.
+    pub packets_crossed: u64,
+    /// Datagrams that came to this shard and belong to another, or the other way round.
+    pub datagrams_crossed: u64,
     /// Key frames asked of sources.
     pub key_frames_requested: u64,
     /// Viewers started from a key frame that was kept.
     pub starts_from_ring: u64,
     /// Viewers that fell behind and jumped to the newest key frame.
     pub jumps: u64,
-    /// Legs now.
+    /// Legs that this shard was given because their peer came to it first.
+    pub legs_claimed: u64,
+    /// Legs now, and those that nobody has claimed yet and whose home is here.
     pub legs: u64,
     /// Legs now that are connected.
     pub legs_connected: u64,
-    /// Tracks now.
+    /// Tracks now whose home is here.
     pub tracks: u64,
     /// What each leg moved.
     pub per_leg: Vec<LegStats>,
@@ -136,9 +150,12 @@ impl ShardStats {
             ("packets_in", self.packets_in),
             ("packets_forwarded", self.packets_forwarded),
             ("packets_repaired", self.packets_repaired),
+            ("packets_crossed", self.packets_crossed),
+            ("datagrams_crossed", self.datagrams_crossed),
             ("key_frames_requested", self.key_frames_requested),
             ("starts_from_ring", self.starts_from_ring),
             ("jumps", self.jumps),
+            ("legs_claimed", self.legs_claimed),
             ("legs", self.legs),
             ("legs_connected", self.legs_connected),
             ("tracks", self.tracks),

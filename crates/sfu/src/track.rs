@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use media::{Codec, Kind, MediaTime, RtpPacket};
+use media::{Codec, Kind, MediaTime};
+use smallvec::SmallVec;
 
 use crate::{
     ring::{Added, Entry, Limits, Ring},
-    shard::{EventQueue, LegId, LegKey, Legs, Pace, TrackId},
+    shard::{EventQueue, LegId, LegKey, Legs, Letter, Link, Mails, Pace, TrackId},
     stats::ShardStats,
     subscription::rtp_rate_hz,
 };
@@ -28,6 +29,30 @@ pub(crate) enum Source {
     Fed,
     /// A leg receives them.
     Leg(LegId),
+    /// Another shard sends them; where `fed`, a command brings them there.
+    Remote {
+        /// Its number.
+        at: usize,
+        fed: bool,
+    },
+}
+
+impl Source {
+    /// Whether nobody can be asked for a key frame.
+    pub(crate) fn is_fed(self) -> bool {
+        matches!(self, Self::Fed | Self::Remote { fed: true, .. })
+    }
+
+    pub(crate) fn is_remote(self) -> bool {
+        matches!(self, Self::Remote { .. })
+    }
+}
+
+/// A shard that gets every packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attached {
+    pub(crate) shard: usize,
+    pub(crate) link: Link,
 }
 
 /// Why a source is asked for a key frame.
@@ -48,7 +73,11 @@ pub(crate) struct Track {
     pub(crate) tapped: bool,
     pub(crate) ring: Ring,
     pub(crate) viewers: Vec<LegKey>,
-    pace: Pace,
+    /// Shards that have viewers of their own, where this one is the track's origin.
+    pub(crate) attached: SmallVec<[Attached; 4]>,
+    /// Where this is the origin, its epoch; where it is not, what its packets carry.
+    pub(crate) link: Link,
+    pub(crate) pace: Pace,
     asked: Option<Instant>,
     /// When what waits in the ring goes to the viewers.
     pub(crate) due: Option<Instant>,
@@ -70,6 +99,8 @@ impl Track {
             tapped: false,
             ring: Ring::default(),
             viewers: Vec::new(),
+            attached: SmallVec::new(),
+            link: Link { watch: 0, epoch: 0 },
             pace,
             asked: None,
             due: None,
@@ -81,16 +112,12 @@ impl Track {
     }
 
     /// Takes a packet in, and says whether viewers that wait may begin with it. `due` says when it goes out.
-    pub(crate) fn push(&mut self, packet: RtpPacket, now: Instant, events: &mut EventQueue) -> Option<Beginning> {
-        let entry = Entry::new(&packet);
+    pub(crate) fn push(&mut self, entry: Entry, key_start: bool, now: Instant) -> Option<Beginning> {
         let beginning = Beginning { place: self.ring.end(), time: entry.time };
         let ends_frame = entry.marker && self.codec.kind() == Kind::Video;
-        let limits = if self.source == Source::Fed { FED } else { ASKABLE };
-        let is_key = packet.key_start && self.codec.kind() == Kind::Video;
+        let limits = if self.source.is_fed() { FED } else { ASKABLE };
+        let is_key = key_start && self.codec.kind() == Kind::Video;
         let added = self.ring.push(entry, is_key, rtp_rate_hz(self.codec), limits);
-        if self.tapped {
-            events.packet(self.id, packet);
-        }
         if !self.viewers.is_empty() {
             let at = if ends_frame { now } else { now + self.pace.hold() };
             self.due = Some(self.due.map_or(at, |due| due.min(at)));
@@ -113,6 +140,7 @@ impl Track {
         now: Instant,
         legs: &mut Legs,
         events: &mut EventQueue,
+        mails: &mut Mails,
         stats: &mut ShardStats,
     ) {
         let interval = if why == Ask::Waiting { ASK_WAITING } else { ASK_LOST };
@@ -121,9 +149,12 @@ impl Track {
             return;
         }
         self.asked = Some(now);
+        if let Source::Remote { at, .. } = self.source {
+            return mails.post(at, Letter::Ask { track: self.id, why });
+        }
         stats.key_frames_requested += 1;
         match self.source {
-            Source::Fed => events.key_frame_wanted(self.id),
+            Source::Fed | Source::Remote { .. } => events.key_frame_wanted(self.id),
             Source::Leg(id) => {
                 if let Some((key, leg)) = legs.find_mut(id).filter(|(_, leg)| leg.leg.is_connected()) {
                     leg.leg.request_key_frame(Kind::Video);

@@ -9,12 +9,40 @@ use rtc::Purpose;
 use stentor_sfu::{Command, Drop, EndReason, Event, TrackId};
 use world::{World, picture};
 
+/// Every scenario gives the same with one shard and with three, in whose mail nothing is lost.
+macro_rules! with_one_and_three_shards {
+    ($($name:ident,)*) => {
+        mod one_shard {
+            $(#[test] fn $name() { super::$name(1); })*
+        }
+        mod three_shards {
+            $(#[test] fn $name() { super::$name(3); })*
+        }
+    };
+}
+
+with_one_and_three_shards! {
+    two_viewers_get_what_is_published_in_order_and_whole,
+    vp8_goes_the_same_way,
+    losses_are_repaired_on_both_ways,
+    who_comes_late_starts_from_the_key_frame_and_is_live_at_once,
+    without_a_kept_key_frame_the_source_is_asked_and_not_too_often,
+    a_fed_track_keeps_a_long_group_and_replays_it_to_who_lost_the_picture,
+    reports_to_viewers_align_sound_and_picture,
+    a_storm_of_garbage_changes_nothing_and_costs_nothing,
+    a_stun_request_with_the_name_of_a_leg_but_not_its_password_gets_no_answer,
+    the_offer_says_who_opens_dtls,
+    ice_restarts_and_media_goes_on_from_another_address,
+    legs_end_when_nobody_connects_when_the_peer_goes_and_when_it_is_told,
+    a_tap_tells_packets_as_they_were_sent,
+    what_comes_late_from_before_the_start_is_not_sent,
+}
+
 const H264: &[Codec] = &[Codec::H264];
 const BOTH: &[Codec] = &[Codec::Opus, Codec::H264];
 
-#[test]
-fn two_viewers_get_what_is_published_in_order_and_whole() {
-    let mut world = World::new();
+fn two_viewers_get_what_is_published_in_order_and_whole(shards: usize) {
+    let mut world = World::new(shards);
     let (publisher, _, tracks) = world.publisher("198.51.100.1:1000", &[Codec::Opus, Codec::H264]);
     let (one, _) = world.viewer("198.51.100.2:1000", &[Codec::Opus, Codec::H264], &tracks);
     let (two, _) = world.viewer("198.51.100.3:1000", &[Codec::Opus, Codec::H264], &tracks);
@@ -40,9 +68,8 @@ fn two_viewers_get_what_is_published_in_order_and_whole() {
     }
 }
 
-#[test]
-fn vp8_goes_the_same_way() {
-    let mut world = World::new();
+fn vp8_goes_the_same_way(shards: usize) {
+    let mut world = World::new(shards);
     let (publisher, _, tracks) = world.publisher("198.51.100.1:1000", &[Codec::Vp8]);
     let (viewer, _) = world.viewer("198.51.100.2:1000", &[Codec::Vp8], &tracks);
     world.run_to(1_000);
@@ -54,9 +81,8 @@ fn vp8_goes_the_same_way() {
     assert_eq!(got[0].payload, picture(Codec::Vp8, true, 100)[0].0, "payloads pass through");
 }
 
-#[test]
-fn losses_are_repaired_on_both_ways() {
-    let mut world = World::new();
+fn losses_are_repaired_on_both_ways(shards: usize) {
+    let mut world = World::new(shards);
     let (publisher, _, tracks) = world.publisher("198.51.100.1:1000", H264);
     let (viewer, _) = world.viewer("198.51.100.2:1000", H264, &tracks);
     world.run_to(1_000);
@@ -77,9 +103,8 @@ fn losses_are_repaired_on_both_ways() {
     assert_eq!(got[got.len() - 1] - got[0] + 1, got.len() as u64);
 }
 
-#[test]
-fn who_comes_late_starts_from_the_key_frame_and_is_live_at_once() {
-    let mut world = World::new();
+fn who_comes_late_starts_from_the_key_frame_and_is_live_at_once(shards: usize) {
+    let mut world = World::new(shards);
     let (publisher, _, tracks) = world.publisher("198.51.100.1:1000", H264);
     world.run_to(1_000);
     let (mut seq, mut time) = (100, 90_000);
@@ -105,9 +130,8 @@ fn who_comes_late_starts_from_the_key_frame_and_is_live_at_once() {
     assert_eq!(got[got.len() - 1].time, time - 3_000, "then the true time");
 }
 
-#[test]
-fn without_a_kept_key_frame_the_source_is_asked_and_not_too_often() {
-    let mut world = World::new();
+fn without_a_kept_key_frame_the_source_is_asked_and_not_too_often(shards: usize) {
+    let mut world = World::new(shards);
     let (publisher, _, tracks) = world.publisher("198.51.100.1:1000", H264);
     world.run_to(500);
     let (mut seq, mut time) = (100, 0);
@@ -168,9 +192,8 @@ fn feed(world: &mut World, track: TrackId, seq: &mut u64, frames: u64) {
     }
 }
 
-#[test]
-fn a_fed_track_keeps_a_long_group_and_replays_it_to_who_lost_the_picture() {
-    let mut world = World::new();
+fn a_fed_track_keeps_a_long_group_and_replays_it_to_who_lost_the_picture(shards: usize) {
+    let mut world = World::new(shards);
     let track = world.track(Codec::H264);
     let mut seq = 5_000_000;
     feed(&mut world, track, &mut seq, 250);
@@ -202,9 +225,8 @@ fn a_fed_track_keeps_a_long_group_and_replays_it_to_who_lost_the_picture() {
     assert!(got[got.len() - 1].time - got[started - 1].time < 3_000, "between two frames");
 }
 
-#[test]
-fn reports_to_viewers_align_sound_and_picture() {
-    let mut world = World::new();
+fn reports_to_viewers_align_sound_and_picture(shards: usize) {
+    let mut world = World::new(shards);
     let (publisher, _, tracks) = world.publisher("198.51.100.1:1000", BOTH);
     let (viewer, _) = world.viewer("198.51.100.2:1000", BOTH, &tracks);
     world.run_to(1_000);
@@ -233,13 +255,13 @@ fn reports_to_viewers_align_sound_and_picture() {
     assert_ne!(first.1, 0, "no report before the first packet");
 }
 
-#[test]
-fn a_storm_of_garbage_changes_nothing_and_costs_nothing() {
-    let mut world = World::new();
+fn a_storm_of_garbage_changes_nothing_and_costs_nothing(shards: usize) {
+    let mut world = World::new(shards);
     let (_, _, tracks) = world.publisher("198.51.100.1:1000", H264);
     let (viewer, _) = world.viewer("198.51.100.2:1000", H264, &tracks);
     world.run_to(1_000);
     let events = world.events.len();
+    let sent = world.sum(|stats| stats.datagrams_out);
     let mut random = 0x1234_5678_9abc_def0_u64;
     for round in 0..5_000u64 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(round);
@@ -252,21 +274,19 @@ fn a_storm_of_garbage_changes_nothing_and_costs_nothing() {
         // Also from the address of a leg: what it does not understand it drops.
         world.datagram("198.51.100.2:1000", &bytes);
     }
-    let stats = world.shard.stats();
-    assert_eq!(stats.legs_connected, 2, "{:?}", world.events.last());
-    let refused = stats.dropped(Drop::UnknownAddress) + stats.dropped(Drop::UnknownUser);
+    assert_eq!(world.sum(|stats| stats.legs_connected), 2, "{:?}", world.events.last());
+    let refused = world.dropped(Drop::UnknownAddress) + world.dropped(Drop::UnknownUser);
     assert!(refused >= 5_000, "{refused}");
-    assert_eq!(stats.datagrams_out, world.shard.stats().datagrams_out);
+    assert_eq!(world.sum(|stats| stats.datagrams_out), sent);
     assert_eq!(world.events.len(), events);
     assert!(world.clients[viewer].connected);
 }
 
-#[test]
-fn a_stun_request_with_the_name_of_a_leg_but_not_its_password_gets_no_answer() {
-    let mut world = World::new();
+fn a_stun_request_with_the_name_of_a_leg_but_not_its_password_gets_no_answer(shards: usize) {
+    let mut world = World::new(shards);
     let (_, _, answer) = world.join("198.51.100.1:1000", H264, Purpose::Publish, |offer| offer);
     world.run_to(500);
-    let out = world.shard.stats().datagrams_out;
+    let out = world.sum(|stats| stats.datagrams_out);
     let user = format!("{}:abcd", answer.ufrag);
     let mut bytes = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
     bytes.extend([0, 6, 0, user.len() as u8]);
@@ -275,14 +295,13 @@ fn a_stun_request_with_the_name_of_a_leg_but_not_its_password_gets_no_answer() {
     let length = (bytes.len() - 20) as u16;
     bytes[2..4].copy_from_slice(&length.to_be_bytes());
     world.datagram("192.0.2.1:5", &bytes);
-    assert_eq!(world.shard.stats().dropped(Drop::Unauthentic), 1);
-    assert_eq!(world.shard.stats().datagrams_out, out);
+    assert_eq!(world.dropped(Drop::Unauthentic), 1);
+    assert_eq!(world.sum(|stats| stats.datagrams_out), out);
 }
 
-#[test]
-fn the_offer_says_who_opens_dtls() {
+fn the_offer_says_who_opens_dtls(shards: usize) {
     for (setup, expected) in [("actpass", "passive"), ("active", "passive"), ("passive", "active")] {
-        let mut world = World::new();
+        let mut world = World::new(shards);
         let change = |offer: String| offer.replace("a=setup:actpass", &format!("a=setup:{setup}"));
         let (client, _, answer) = world.join("198.51.100.1:1000", BOTH, Purpose::Publish, change);
         assert!(answer.sdp.contains(&format!("a=setup:{expected}\r\n")), "{setup}");
@@ -292,9 +311,8 @@ fn the_offer_says_who_opens_dtls() {
     }
 }
 
-#[test]
-fn ice_restarts_and_media_goes_on_from_another_address() {
-    let mut world = World::new();
+fn ice_restarts_and_media_goes_on_from_another_address(shards: usize) {
+    let mut world = World::new(shards);
     let (publisher, _, tracks) = world.publisher("198.51.100.1:1000", H264);
     let (viewer, leg) = world.viewer("198.51.100.2:1000", H264, &tracks);
     world.run_to(1_000);
@@ -312,9 +330,8 @@ fn ice_restarts_and_media_goes_on_from_another_address() {
     assert_eq!(got[got.len() - 1].seq - got[0].seq + 1, got.len() as u64, "and the numbers go on");
 }
 
-#[test]
-fn legs_end_when_nobody_connects_when_the_peer_goes_and_when_it_is_told() {
-    let mut world = World::new();
+fn legs_end_when_nobody_connects_when_the_peer_goes_and_when_it_is_told(shards: usize) {
+    let mut world = World::new(shards);
     world.lose = Box::new(|_, _, _| true);
     let (_, never, _) = world.join("198.51.100.1:1000", H264, Purpose::Publish, |offer| offer);
     world.run_to(35_000);
@@ -338,12 +355,11 @@ fn legs_end_when_nobody_connects_when_the_peer_goes_and_when_it_is_told() {
     world.lose = Box::new(|_, to_server, _| to_server);
     world.run_for(30_000);
     assert_eq!(ended(&world, silent).as_deref(), Some("Closed(Silent)"));
-    assert_eq!(world.shard.stats().legs, 0);
+    assert_eq!(world.sum(|stats| stats.legs), 0);
 }
 
-#[test]
-fn a_tap_tells_packets_as_they_were_sent() {
-    let mut world = World::new();
+fn a_tap_tells_packets_as_they_were_sent(shards: usize) {
+    let mut world = World::new(shards);
     let (publisher, leg, tracks) = world.publisher("198.51.100.1:1000", H264);
     world.command(Command::Tap { track: tracks[0], on: true });
     world.run_to(500);
@@ -368,9 +384,8 @@ fn a_tap_tells_packets_as_they_were_sent() {
     assert!(world.events.iter().any(|event| matches!(event, Event::Stats(stats) if stats.packets_in == 32)));
 }
 
-#[test]
-fn what_comes_late_from_before_the_start_is_not_sent() {
-    let mut world = World::new();
+fn what_comes_late_from_before_the_start_is_not_sent(shards: usize) {
+    let mut world = World::new(shards);
     let track = world.track(Codec::H264);
     let mut seq = 100;
     feed(&mut world, track, &mut seq, 5);
@@ -383,5 +398,5 @@ fn what_comes_late_from_before_the_start_is_not_sent() {
     world.command(Command::Packets { track, packets: vec![before] });
     world.run_for(100);
     assert_eq!(world.clients[viewer].of(Kind::Video).len(), started);
-    assert_eq!(world.shard.stats().dropped(Drop::BeforeStart), 1);
+    assert_eq!(world.dropped(Drop::BeforeStart), 1);
 }

@@ -5,7 +5,8 @@
 use std::{process::ExitCode, time::Instant};
 
 use clap::Parser;
-use stentor_sim::{Scenario, Setup, named, random, run};
+use rtc::ViewerLeg;
+use stentor_sim::{Far, Scenario, Setup, named, random, run};
 
 /// The packet path on virtual time, from seeds.
 #[derive(Debug, Parser)]
@@ -19,6 +20,12 @@ struct Arguments {
     /// How many shards serve.
     #[arg(long, default_value_t = 1)]
     shards: usize,
+    /// Viewers get str0m's leg instead of ours.
+    #[arg(long)]
+    str0m: bool,
+    /// Viewers are light ones, which tell what their path carries.
+    #[arg(long)]
+    light: bool,
     /// A scenario by its name, with every seed; `all` runs each of them once.
     #[arg(long)]
     name: Option<String>,
@@ -33,7 +40,9 @@ fn main() -> ExitCode {
         eprintln!("no certificate could be made");
         return ExitCode::FAILURE;
     };
-    let setup = Setup { start: Instant::now(), certificate, shards: arguments.shards };
+    let viewer_leg = if arguments.str0m { ViewerLeg::Str0m } else { ViewerLeg::Own };
+    let viewer = if arguments.light { Far::Light } else { Far::Full };
+    let setup = Setup { start: Instant::now(), certificate, shards: arguments.shards, viewer_leg, viewer };
     let mut failed = Vec::new();
     let scenarios = scenarios(&arguments);
     if scenarios.is_empty() {

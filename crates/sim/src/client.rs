@@ -2,14 +2,15 @@
 
 use std::{net::SocketAddr, time::Instant};
 
-use media::Kind;
-use rtc::{Batch, Event, Input, Leg, Outgoing, Output, Protocol};
+use media::{Codec, Kind};
+use rtc::{Batch, CloseReason, Event, Input, Leg, Offering, Outgoing, Output, Protocol, Wanted, light};
 use sfu::LegId;
 
 use crate::{
     decoder::Decoder,
     link::{Link, Moment},
-    watch::Watch,
+    watch::{Seen, Watch},
+    world::Far,
 };
 
 /// What a client is for: the place of its stream or viewer in the scenario.
@@ -27,7 +28,7 @@ pub(crate) struct Client {
     /// What it is for.
     pub role: Role,
     /// Its end of the connection.
-    pub peer: Leg,
+    pub peer: Peer,
     /// The server's end.
     pub leg: LegId,
     /// Its address, as it knows it.
@@ -60,13 +61,15 @@ pub(crate) struct Client {
     pub sound: Watch,
     /// What it gets.
     pub picture: Watch,
+    /// Packets that came and were not looked at yet.
+    pub(crate) seen: Vec<Seen>,
     /// What it makes of the picture.
     pub decoder: Decoder,
 }
 
 impl Client {
     /// A client that has its answer.
-    pub(crate) fn new(role: Role, peer: Leg, leg: LegId, address: SocketAddr, (up, down): (Link, Link), now: Moment) -> Self {
+    pub(crate) fn new(role: Role, peer: Peer, leg: LegId, address: SocketAddr, (up, down): (Link, Link), now: Moment) -> Self {
         Self {
             role,
             peer,
@@ -86,6 +89,7 @@ impl Client {
             forgotten: false,
             sound: Watch::new(Kind::Audio),
             picture: Watch::new(Kind::Video),
+            seen: Vec::new(),
             decoder: Decoder::default(),
         }
     }
@@ -96,25 +100,144 @@ impl Client {
     }
 
     /// A datagram came.
-    pub(crate) fn datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        self.peer.handle(now, Input::Datagram { proto: Protocol::Udp, from, to: self.inner, bytes });
+    pub(crate) fn datagram(&mut self, now: Instant, from: SocketAddr, bytes: &mut [u8]) {
+        match &mut self.peer {
+            Peer::Full(leg) => leg.handle(now, Input::Datagram { proto: Protocol::Udp, from, to: self.inner, bytes }),
+            Peer::Light(viewer) => {
+                viewer.handle(now, light::Input::Datagram { from, bytes }, &mut |packet| self.seen.push(Seen::of(packet)));
+            }
+        }
     }
 
     /// Time passed.
     pub(crate) fn timeout(&mut self, now: Instant) {
-        self.peer.handle(now, Input::Timeout);
-    }
-
-    /// Sends a packet; what cannot be sent yet is lost, as in a browser.
-    pub(crate) fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>, out: &mut Batch) -> bool {
-        self.peer.send(now, kind, packet, out).is_ok()
+        match &mut self.peer {
+            Peer::Full(leg) => leg.handle(now, Input::Timeout),
+            Peer::Light(viewer) => {
+                viewer.handle(now, light::Input::Timeout, &mut |packet| self.seen.push(Seen::of(packet)));
+            }
+        }
     }
 
     /// What happened, or when to wake it.
-    pub(crate) fn poll(&mut self, out: &mut Batch) -> Result<Event, Instant> {
-        match self.peer.poll_output(out) {
-            Output::Event(event) => Ok(event),
-            Output::Timeout(at) => Err(at),
+    pub(crate) fn poll(&mut self, out: &mut Batch) -> Result<Said, Instant> {
+        if !self.seen.is_empty() {
+            return Ok(Said::Seen(self.seen.remove(0)));
+        }
+        match &mut self.peer {
+            Peer::Full(leg) => match leg.poll_output(out) {
+                Output::Event(Event::Connected) => Ok(Said::Connected),
+                Output::Event(Event::Packet { kind, packet }) => Ok(Said::Seen(Seen {
+                    kind,
+                    seq: packet.seq.wire(),
+                    time: packet.time.0 as u32,
+                    marker: packet.marker,
+                    payload: packet.payload,
+                })),
+                Output::Event(Event::KeyFrameRequested { kind }) => Ok(Said::KeyFrameRequested(kind)),
+                Output::Event(Event::Repair { .. }) => Ok(Said::Nothing),
+                Output::Event(Event::Closed(reason)) => Ok(Said::Closed(reason)),
+                Output::Timeout(at) => Err(at),
+            },
+            Peer::Light(viewer) => match viewer.poll_output(out) {
+                light::Output::Event(light::Event::Connected) => Ok(Said::Connected),
+                light::Output::Event(light::Event::Closed(reason)) => Ok(Said::Closed(reason)),
+                light::Output::Event(_) => Ok(Said::Nothing),
+                light::Output::Timeout(at) => Err(at),
+            },
+        }
+    }
+}
+
+/// What a client has to say.
+#[derive(Debug)]
+pub(crate) enum Said {
+    Connected,
+    Seen(Seen),
+    KeyFrameRequested(Kind),
+    Closed(CloseReason),
+    Nothing,
+}
+
+/// The client's end of a connection.
+#[derive(Debug)]
+pub(crate) enum Peer {
+    Full(Box<Leg>),
+    Light(Box<light::Viewer>),
+}
+
+impl Peer {
+    pub(crate) fn is_connected(&self) -> bool {
+        match self {
+            Self::Full(leg) => leg.is_connected(),
+            Self::Light(viewer) => viewer.is_connected(),
+        }
+    }
+
+    pub(crate) fn codec(&self, kind: Kind) -> Option<Codec> {
+        match self {
+            Self::Full(leg) => leg.codec(kind),
+            Self::Light(viewer) => viewer.codec(kind),
+        }
+    }
+
+    pub(crate) fn close(&mut self) {
+        match self {
+            Self::Full(leg) => leg.close(),
+            Self::Light(viewer) => viewer.close(),
+        }
+    }
+
+    pub(crate) fn request_key_frame(&mut self) {
+        match self {
+            Self::Full(leg) => leg.request_key_frame(Kind::Video),
+            Self::Light(viewer) => viewer.request_key_frame(Kind::Video),
+        }
+    }
+
+    /// Sends a packet; what cannot be sent yet is lost, as in a browser.
+    pub(crate) fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>, out: &mut Batch) {
+        if let Self::Full(leg) = self {
+            let _ = leg.send(now, kind, packet, out);
+        }
+    }
+}
+
+/// An offer that waits for its answer.
+pub(crate) enum Offer {
+    Full(Offering),
+    Light(Box<light::Viewer>),
+}
+
+impl Offer {
+    pub(crate) fn new(far: Far, config: &rtc::Config, wanted: Wanted, seed: u64, now: Instant) -> Result<Self, String> {
+        match far {
+            Far::Full => Offering::new(config, wanted, now).map(Self::Full).map_err(|error| error.to_string()),
+            Far::Light => {
+                let local = config.candidates.first().map(|(_, address)| *address);
+                let own = light::Config { local, ..light::Config::new(config.certificate.clone()) };
+                Ok(Self::Light(Box::new(light::Viewer::new(&own, seed, now))))
+            }
+        }
+    }
+
+    pub(crate) fn sdp(&self) -> String {
+        match self {
+            Self::Full(offering) => offering.sdp().to_owned(),
+            Self::Light(viewer) => viewer.offer(),
+        }
+    }
+
+    pub(crate) fn accept(self, answer: &str, now: Instant) -> Result<Peer, String> {
+        match self {
+            Self::Full(offering) => {
+                let leg = offering.accept(answer, now).map_err(|error| error.to_string())?;
+                Ok(Peer::Full(Box::new(leg)))
+            }
+            Self::Light(mut viewer) => {
+                viewer.accept(answer, now).map_err(|error| error.to_string())?;
+                Ok(Peer::Light(viewer))
+            }
         }
     }
 }

@@ -24,4 +24,4 @@ pub use link::{Burst, Counts, Moment, Path};
 pub use report::{Failure, Report};
 pub use scenario::{Goodbye, Origin, Scenario, Stream, Viewer, named, random};
 pub use source::Camera;
-pub use world::{Setup, run};
+pub use world::{Far, Setup, run};

@@ -52,6 +52,11 @@ impl Path {
         Self { delay: Duration::from_millis(ms), ..Self::default() }
     }
 
+    /// Whether nothing is lost, late or slow enough to be taken for a path that carries little.
+    pub(crate) fn is_gentle(&self) -> bool {
+        self.loss_ppm == 0 && self.burst.is_none() && self.rate.is_none() && self.outages.is_empty() && self.jitter.is_zero() && self.reorder_ppm == 0
+    }
+
     /// The longest that a packet is under way.
     pub fn longest(&self) -> Duration {
         let queue = self.rate.map_or(Duration::ZERO, |(_, queue)| queue);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use bytes::Bytes;
 use media::{Kind, SeqNo};
 
 use crate::{
@@ -36,16 +37,26 @@ struct Got {
 }
 
 /// A packet as a viewer sees it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// Sound or picture.
+    pub(crate) kind: Kind,
     /// Its number, of which the low 16 bits count.
-    pub seq: u16,
+    pub(crate) seq: u16,
     /// Its RTP time.
-    pub time: u32,
+    pub(crate) time: u32,
     /// RTP marker bit.
-    pub marker: bool,
+    pub(crate) marker: bool,
     /// Its payload.
-    pub payload: &'a [u8],
+    pub(crate) payload: Bytes,
+}
+
+impl Seen {
+    /// What a light viewer sees.
+    pub(crate) fn of(packet: rtc::light::Packet<'_>) -> Self {
+        let rtc::light::Packet { kind, seq, time, marker, payload, .. } = packet;
+        Self { kind, seq: seq as u16, time, marker, payload: Bytes::copy_from_slice(payload) }
+    }
 }
 
 /// One viewer of one kind.
@@ -62,6 +73,8 @@ pub(crate) struct Watch {
     /// Until when it began, or began anew: what came into the track before that may be squeezed.
     began: Moment,
     lost: u64,
+    /// The server paces what it sends, by what it thinks that the path carries: it may come late, and jump.
+    pub(crate) paced: bool,
 }
 
 impl Watch {
@@ -77,6 +90,7 @@ impl Watch {
             got: BTreeMap::new(),
             began: Moment::ZERO,
             lost: 0,
+            paced: false,
         }
     }
 
@@ -143,9 +157,9 @@ impl Watch {
     ///
     /// # Errors
     /// Where anything about it is not as it should be.
-    pub(crate) fn received(&mut self, now: Moment, seen: Seen<'_>, ledger: &Ledger) -> Result<(u64, Stamp), String> {
+    pub(crate) fn received(&mut self, now: Moment, seen: &Seen, ledger: &Ledger) -> Result<(u64, Stamp), String> {
         let number = self.highest.extend(seen.seq).0;
-        let stamp = Stamp::read(seen.payload).ok_or_else(|| format!("number {number} has a payload that nobody sent"))?;
+        let stamp = Stamp::read(&seen.payload).ok_or_else(|| format!("number {number} has a payload that nobody sent"))?;
         let what = format!("{} number {number}, packet {} of track {}", self.kind.name(), stamp.seq, stamp.track);
         self.is_of_its_track(now, stamp).map_err(|error| format!("{what}: {error}"))?;
         let sent = self.sent.get(&number).copied().ok_or_else(|| format!("{what}, was never sent"))?;
@@ -173,7 +187,7 @@ impl Watch {
 
     fn is_in_time(&self, sent: Sent, tapped: &Tapped, hold: Duration) -> Result<(), String> {
         let took = sent.at.saturating_sub(tapped.at);
-        if tapped.at > self.began + SETTLE && took > hold + TICKS {
+        if !self.paced && tapped.at > self.began + SETTLE && took > hold + TICKS {
             return Err(format!("was sent {} us after it came, {} ms are the hold", took.as_micros(), hold.as_millis()));
         }
         Ok(())
@@ -184,7 +198,7 @@ impl Watch {
         if shift == 0 {
             return Ok(());
         }
-        if tapped.at > self.began {
+        if tapped.at > self.began && !self.paced {
             return Err(format!("has time {time} where {} is its own: it came after the start", tapped.time));
         }
         if !(0..=BACKLOG_TICKS).contains(&shift) {
@@ -217,7 +231,7 @@ impl Watch {
         let begins = self.kind == Kind::Audio || (two.key && two.part == 0);
         let fed = ledger.get(two.track).is_some_and(|track| track.is_fed);
         let jumped = two.seq.abs_diff(one.seq) > SEQ_JUMP;
-        if begins && (one.track != two.track || (fed && self.kind == Kind::Video) || jumped) {
+        if begins && (one.track != two.track || ((fed || self.paced) && self.kind == Kind::Video) || jumped) {
             return Ok(());
         }
         Err(format!("but packet {} of track {} does not follow {} of {}", two.seq, two.track, one.seq, one.track))
@@ -228,7 +242,7 @@ impl Watch {
     /// # Errors
     /// Where something was not sent in time.
     pub(crate) fn is_served(&self, now: Moment, ledger: &Ledger) -> Result<(), String> {
-        let Some((number, track)) = self.newest() else { return Ok(()) };
+        let Some((number, track)) = self.newest().filter(|_| !self.paced) else { return Ok(()) };
         let (Some(track), Some(got)) = (ledger.get(track), self.got.get(&number)) else { return Ok(()) };
         let overdue = |tapped: &&Tapped| tapped.at + STALL < now && self.began + STALL < now;
         for tapped in track.from(got.stamp.seq).filter(overdue) {

@@ -65,6 +65,7 @@ pub(crate) struct Full {
     now: Instant,
     media_at: Instant,
     disconnected_at: Option<Instant>,
+    opens_dtls: bool,
     connected: bool,
     closed: bool,
     errors: u32,
@@ -108,6 +109,7 @@ impl Full {
         });
         let sections = sections.collect();
         let mut leg = Self::new(rtc, config, (transport.ufrag, transport.pwd), now);
+        leg.opens_dtls = transport.active;
         (leg.inner, leg.sections, leg.ingress, leg.egress) = (Some(inner), sections, ingress, egress);
         Ok((leg, answer))
     }
@@ -129,6 +131,7 @@ impl Full {
             now,
             media_at: now,
             disconnected_at: None,
+            opens_dtls: false,
             connected: false,
             closed: false,
             errors: 0,
@@ -143,6 +146,11 @@ impl Full {
     /// Our ICE password.
     pub(crate) fn password(&self) -> &str {
         &self.pwd
+    }
+
+    /// Whether we send the first DTLS record, since the offer was passive.
+    pub(crate) fn opens_dtls(&self) -> bool {
+        self.opens_dtls
     }
 
     /// Whether the handshake is done and the leg is not over.

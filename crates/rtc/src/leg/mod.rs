@@ -83,6 +83,11 @@ impl Leg {
         either!(&self.0, leg => leg.password())
     }
 
+    /// Whether we send the first DTLS record, since the offer was passive.
+    pub fn opens_dtls(&self) -> bool {
+        either!(&self.0, leg => leg.opens_dtls())
+    }
+
     /// Whether the handshake is done and the leg is not over.
     pub fn is_connected(&self) -> bool {
         either!(&self.0, leg => leg.is_connected())

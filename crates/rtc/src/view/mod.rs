@@ -154,6 +154,11 @@ impl View {
         &self.ice.password
     }
 
+    /// Whether we send the first DTLS record, since the offer was passive.
+    pub(crate) fn opens_dtls(&self) -> bool {
+        self.dtls.is_active()
+    }
+
     /// Whether the handshake is done and the leg is not over.
     pub fn is_connected(&self) -> bool {
         self.link.is_some() && !self.closed

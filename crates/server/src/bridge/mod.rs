@@ -94,16 +94,15 @@ impl Drop for PacketsWanted {
 
 /// Makes the packet tracks and starts the task that fills them.
 fn begin(app: &Arc<App>, stream: &Arc<LiveStream>) -> Result<PacketTracks, Refusal> {
-    let shard = app.media.shard_of(&stream.key);
     let make = |kind: Kind| -> Result<Option<PacketTrack>, Refusal> {
         let Some(track) = stream.track(kind) else { return Ok(None) };
         // Sound goes to browsers as Opus, whatever it came as.
         let codec = if kind == Kind::Audio { Codec::Opus } else { track.info.codec };
-        let id = app.media.new_track();
-        app.media.send(shard, Command::AddTrack { id, codec, pace: Pace::Audience })?;
+        let id = app.media.new_track(&stream.key);
+        app.media.send(Command::AddTrack { id, codec, pace: Pace::Audience })?;
         Ok(Some(PacketTrack { id, codec }))
     };
-    let made = make(Kind::Video).and_then(|video| Ok(PacketTracks { shard, video, audio: make(Kind::Audio)? }));
+    let made = make(Kind::Video).and_then(|video| Ok(PacketTracks { video, audio: make(Kind::Audio)? }));
     if made.is_err() {
         stream.packets_wanted.stopped();
     }

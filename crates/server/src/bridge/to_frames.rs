@@ -26,11 +26,11 @@ pub(super) async fn run(app: Arc<App>, stream: Arc<LiveStream>) {
     let tracks = stream.packets();
     let mut bridge = Bridge::new(&app, &stream);
     for track in tracks.iter() {
-        app.media.tell(tracks.shard, Command::Tap { track: track.id, on: true });
+        app.media.tell(Command::Tap { track: track.id, on: true });
     }
     let detach = || {
         for track in tracks.iter() {
-            app.media.tell(tracks.shard, Command::Tap { track: track.id, on: false });
+            app.media.tell(Command::Tap { track: track.id, on: false });
             app.media.untap(track.id);
         }
     };
@@ -158,8 +158,7 @@ impl<'a> Bridge<'a> {
 
     fn ask_for_key_frame(&self) {
         if let Some(tapped) = &self.video {
-            let shard = self.stream.packets().shard;
-            self.app.media.tell(shard, Command::RequestKeyFrame { track: tapped.track.id });
+            self.app.media.tell(Command::RequestKeyFrame { track: tapped.track.id });
         }
     }
 }

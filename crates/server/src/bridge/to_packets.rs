@@ -30,7 +30,7 @@ pub(super) async fn run(app: Arc<App>, stream: Arc<LiveStream>, tracks: PacketTr
         () = stream.packets_wanted.gone(LINGER, || {}) => {}
     }
     for track in tracks.iter() {
-        app.media.tell(tracks.shard, Command::RemoveTrack { id: track.id });
+        app.media.tell(Command::RemoveTrack { id: track.id });
     }
 }
 
@@ -148,7 +148,7 @@ impl<'a> Bridge<'a> {
 
     fn send(&self, track: sfu::TrackId, packets: Vec<RtpPacket>) {
         if !packets.is_empty() {
-            self.app.media.tell(self.tracks.shard, Command::Packets { track, packets });
+            self.app.media.tell(Command::Packets { track, packets });
         }
     }
 

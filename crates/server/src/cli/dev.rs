@@ -93,7 +93,7 @@ fn plan(args: &DevArgs, (key, token): (&str, &str), lan: Option<IpAddr>) -> Resu
         media: shard::Config {
             listen: everywhere(args.media),
             advertise: lan.into_iter().collect(),
-            shards: 1,
+            shards: 0,
             connect_timeout: Duration::from_secs(15),
         },
         gate: Gate::new(vec![application], true),

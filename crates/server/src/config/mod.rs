@@ -153,8 +153,9 @@ impl Config {
         {
             return wrong(format!("rtmp.reconnect_url is {url}; expected one such as rtmp://other.example.com/live"));
         }
-        if self.media.shards == 0 {
-            return wrong("media.shards is 0; expected at least 1".into());
+        if self.media.shards as usize > sfu::SHARDS_MAX {
+            let (shards, most) = (self.media.shards, sfu::SHARDS_MAX);
+            return wrong(format!("media.shards is {shards}; expected {most} at most, or 0 for one for each core"));
         }
         if let Some(other) =
             self.media.ice_servers.iter().find(|url| !url.starts_with("stun:") || url.contains(['<', '>', '"']))

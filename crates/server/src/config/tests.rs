@@ -166,7 +166,7 @@ fn contradictions_are_told() {
     for url in ["http://other/live", "rtmp://other", "rtmp:///live", "x"] {
         assert!(refusal(&format!("[rtmp]\nreconnect_url = \"{url}\"")).starts_with("rtmp.reconnect_url is "), "{url}");
     }
-    assert!(refusal("[media]\nshards = 0").starts_with("media.shards is 0"));
+    assert!(refusal("[media]\nshards = 257").starts_with("media.shards is 257"));
     assert!(refusal("[hls]\nsegments = 2").starts_with("hls.segments is 2"));
     assert!(refusal("[server]\ndefault_application = 8").contains("no [[application]] has that number"));
     assert!(refusal(&application()).starts_with("applications 7 and 7 share"));

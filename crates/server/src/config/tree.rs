@@ -80,8 +80,8 @@ settings! {
         ice_servers: Vec<String> = Vec::new(), example "stun:stun.example.com:3478";
         /// A peer that has been answered, and whose connection has not come about after this long, is let go.
         connect_timeout: Duration = Duration::from_secs(15);
-        /// Media threads; at most one for each core of the machine.
-        shards: u32 = 1;
+        /// Media threads, each with a socket of its own on the one port; 0 is one for each core that the process may use.
+        shards: u32 = 0;
     }
 
     /// Live streams, whatever they come in and go out by.

@@ -144,7 +144,7 @@ fn one_of<T: Copy>(query: &Query, key: &str, all: &[T], name: fn(T) -> &'static 
 }
 
 fn describe(app: &App, known: &Known) -> schema::Session {
-    let stats = known.leg().and_then(|(shard, leg)| app.media.leg_stats(shard, leg));
+    let stats = known.leg().and_then(|leg| app.media.leg_stats(leg));
     let connection = stats.map(|stats| Connection {
         bytes_in: stats.bytes_in,
         bytes_out: stats.bytes_out,

@@ -28,17 +28,15 @@ use crate::{
 /// A track of the packet path, where it lives and how it is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketTrack {
-    /// The number in the shard.
+    /// Its number; it names its home.
     pub id: TrackId,
     /// The coding.
     pub codec: Codec,
 }
 
-/// The packet tracks of a stream, all in one shard.
+/// The packet tracks of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PacketTracks {
-    /// The shard that owns the tracks.
-    pub shard: usize,
     /// The picture.
     pub video: Option<PacketTrack>,
     /// The sound, always Opus.

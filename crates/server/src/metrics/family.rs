@@ -229,12 +229,24 @@ pub const MEDIA: &[(&str, Family)] = &[
         "packets_repaired",
         media("stentor_media_repaired_packets_total", "Media packets sent once more because a viewer missed them."),
     ),
+    (
+        "packets_crossed",
+        media("stentor_media_crossed_packets_total", "Media packets told to another media thread that has viewers."),
+    ),
+    (
+        "datagrams_crossed",
+        media("stentor_media_crossed_datagrams_total", "Datagrams of a connection that another media thread has."),
+    ),
     ("key_frames_requested", media("stentor_media_key_frames_requested_total", "Key frames asked of publishers.")),
     (
         "starts_from_ring",
         media("stentor_media_starts_from_ring_total", "Viewers started from a key frame that was kept."),
     ),
     ("jumps", media("stentor_media_jumps_total", "Viewers that fell behind and were moved to the newest key frame.")),
+    (
+        "legs_claimed",
+        media("stentor_media_claimed_legs_total", "WebRTC connections that this thread was given by another."),
+    ),
     ("legs", shard_gauge("stentor_media_legs", "WebRTC connections now.")),
     ("legs_connected", shard_gauge("stentor_media_legs_connected", "WebRTC connections now that stand.")),
     ("tracks", shard_gauge("stentor_media_tracks", "Tracks now.")),

@@ -1,5 +1,6 @@
 //! The media threads: sockets and a shard each, on a thread of the operating system, without tokio.
 
+mod mailbox;
 mod thread;
 
 use std::{
@@ -12,14 +13,12 @@ use std::{
 
 use net::{MediaSocket, Waker};
 use rtc::{Certificate, Protocol};
-use sfu::{Command, Event};
+use sfu::{Command, Event, Shard};
 
 use crate::clock::wall_now;
 
 /// Commands that may wait for a media thread.
 pub const COMMANDS_MAX: usize = 4_096;
-/// Media threads. With more than one, a datagram must find the thread of its leg; until that is built there is one.
-const SHARDS_MAX: usize = 1;
 
 /// Where and how media is received and sent.
 #[derive(Clone, Debug)]
@@ -28,7 +27,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Addresses that clients reach us at, best first. Where empty, the address of `listen`, or loopback for a wildcard.
     pub advertise: Vec<IpAddr>,
-    /// Media threads that are wanted.
+    /// Media threads that are wanted; 0 is one for each processor that the process may use.
     pub shards: usize,
     /// A peer that was answered has to be connected within this.
     pub connect_timeout: Duration,
@@ -59,8 +58,9 @@ struct Thread {
 /// Where the port is taken, a certificate cannot be made, or a thread cannot be started.
 pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'static) -> io::Result<Shards> {
     let now = Instant::now();
-    let socket = MediaSocket::bind(config.listen, now)?;
-    let local_addr = socket.local_addr();
+    let count = threads(config.shards);
+    let sockets = MediaSocket::bind_group(config.listen, count, now)?;
+    let local_addr = sockets.first().ok_or(io::ErrorKind::NotFound)?.local_addr();
     let rtc = rtc::Config {
         candidates: candidates(local_addr, &config.advertise),
         certificate: Certificate::generate().map_err(io::Error::other)?,
@@ -69,7 +69,8 @@ pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'sta
         viewer_leg: rtc::ViewerLeg::default(),
     };
     let mut threads = Vec::new();
-    for (index, socket) in (0..config.shards.clamp(1, SHARDS_MAX)).zip(std::iter::once(socket)) {
+    let wakers: Vec<Waker> = sockets.iter().map(MediaSocket::waker).collect();
+    for (index, (socket, mailbox)) in sockets.into_iter().zip(mailbox::mailboxes(&wakers)).enumerate() {
         let (commands, inbox) = sync_channel(COMMANDS_MAX);
         let waker = socket.waker();
         let events = events.clone();
@@ -77,7 +78,10 @@ pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'sta
         let thread = std::thread::Builder::new().name(format!("media-{index}"));
         let join = thread.spawn(move || {
             let _end_of_all = EndOfAll;
-            thread::run(socket, limits, &inbox, &|event| events(index, event));
+            stay_on_processor(index, count);
+            let shard = Shard::new(limits, index, count, Instant::now());
+            let events = |event| events(index, event);
+            thread::run(thread::Thread { shard, socket, mailbox, commands: inbox, events: &events });
         })?;
         threads.push(Thread { commands: Some(commands), waker, join: Some(join) });
     }
@@ -112,11 +116,19 @@ impl Shards {
         self.threads.len()
     }
 
-    /// Tells a media thread something.
+    /// Tells the media threads that have to know: the home of what the command is about, or all but the home.
     ///
     /// # Errors
-    /// Where its queue is full: the machine is overloaded.
-    pub fn send(&self, shard: usize, command: Command) -> Result<(), Full> {
+    /// Where a queue is full: the machine is overloaded.
+    pub fn send(&self, command: Command) -> Result<(), Full> {
+        if let Command::Expect(expect) = command {
+            let mut others = (0..self.threads.len()).filter(|shard| *shard != expect.id.home());
+            return others.try_for_each(|shard| self.send_to(shard, Command::Expect(expect.clone())));
+        }
+        self.send_to(command.home().unwrap_or(0), command)
+    }
+
+    fn send_to(&self, shard: usize, command: Command) -> Result<(), Full> {
         let thread = self.threads.get(shard).ok_or(Full)?;
         let commands = thread.commands.as_ref().ok_or(Full)?;
         match commands.try_send(command) {
@@ -155,6 +167,22 @@ impl fmt::Debug for Shards {
             .field("local_addr", &self.local_addr)
             .field("count", &self.threads.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// How many media threads there are.
+fn threads(wanted: usize) -> usize {
+    let most = if cfg!(target_os = "linux") { sfu::SHARDS_MAX } else { 1 };
+    let wanted = if wanted == 0 { net::cpus() } else { wanted };
+    wanted.clamp(1, most)
+}
+
+/// One of several media threads stays where its memory is; the only one goes where there is room.
+fn stay_on_processor(index: usize, count: usize) {
+    if count > 1
+        && let Err(error) = net::pin_to_cpu(index)
+    {
+        tracing::debug!(index, %error, "a media thread is not bound to a processor");
     }
 }
 

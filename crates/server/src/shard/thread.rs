@@ -9,93 +9,166 @@ use net::MediaSocket;
 use rtc::Batch;
 use sfu::{Event, Input, Output, Shard};
 
+use super::mailbox::Mailbox;
+
 /// Commands taken before datagrams get their turn again.
 const COMMANDS_BATCH: usize = 64;
+/// Mail taken before datagrams get their turn again.
+const MAIL_BATCH: usize = 256;
 /// A wait is no longer than this, whatever the timers say.
 const WAIT_MAX: Duration = Duration::from_millis(100);
-
+/// While another thread has no room for our mail, it is tried again this often.
+const RETRY: Duration = Duration::from_millis(1);
 /// Bytes that are sent together: few enough to stay in the processor's cache from encryption to the system call.
 const BATCH_BYTES: usize = 128 * 1024;
 
+/// One media thread and all it owns.
+pub(super) struct Thread<'a> {
+    pub(super) shard: Shard,
+    pub(super) socket: MediaSocket,
+    pub(super) mailbox: Mailbox,
+    pub(super) commands: Receiver<sfu::Command>,
+    pub(super) events: &'a dyn Fn(Event),
+}
+
 /// Runs until the sender of commands is dropped.
-pub(super) fn run(
-    mut socket: MediaSocket,
-    limits: sfu::Config,
-    commands: &Receiver<sfu::Command>,
-    events: &dyn Fn(Event),
-) {
-    let mut shard = Shard::new(limits, Instant::now());
-    let mut out = Batch::new(BATCH_BYTES);
-    let mut more_commands = false;
+pub(super) fn run(thread: Thread<'_>) {
+    let Thread { shard, mut socket, mailbox, commands, events } = thread;
+    let mut core = Core { shard, mailbox, commands, out: Batch::new(BATCH_BYTES), turn: 0, hung_up: false };
+    let mut more = false;
     loop {
-        let until = flush(&mut shard, &mut socket, &mut out, events);
+        let until = core.flush(&mut socket, events);
+        if core.hung_up {
+            return core.say_goodbye(&mut socket, events);
+        }
         let now = Instant::now();
-        let timeout = if more_commands { Duration::ZERO } else { until.saturating_duration_since(now).min(WAIT_MAX) };
+        let timeout = core.sleep(until.saturating_duration_since(now).min(WAIT_MAX), more);
         let waited = socket.wait(now, timeout, &mut |received| {
             // A leg is handed over before its peer is answered, and the peer's first datagram must not overtake it: some
-            // peers (FFmpeg's WHIP muxer as the DTLS client) send theirs once. Who has hung up is seen below.
-            let _ = take_commands(&mut shard, commands, &mut out);
+            // peers (FFmpeg's WHIP muxer as the DTLS client) send theirs once.
+            if !core.mailbox.is_backed_up() {
+                core.take_commands();
+            }
+            core.take_mail();
             let input = Input::Datagram {
                 proto: inward(received.proto),
                 from: received.from,
                 to: received.to,
                 bytes: received.bytes,
             };
-            shard.handle(Instant::now(), input, &mut out);
+            core.shard.handle(Instant::now(), input, &mut core.out);
         });
+        core.mailbox.unpark();
         if let Err(error) = waited {
             tracing::error!(%error, "a media thread cannot wait for its sockets and ends");
             return;
         }
-        more_commands = match take_commands(&mut shard, commands, &mut out) {
-            Some(more) => more,
-            None => return say_goodbye(shard, socket, out, events),
-        };
+        more = core.take_commands();
+        more |= core.take_mail();
         let now = Instant::now();
         if now >= until {
-            shard.handle(now, Input::Timeout, &mut out);
+            core.shard.handle(now, Input::Timeout, &mut core.out);
         }
     }
 }
 
-/// Sends and tells what there is, until the shard has nothing more; until when that is.
-fn flush(shard: &mut Shard, socket: &mut MediaSocket, out: &mut Batch, events: &dyn Fn(Event)) -> Instant {
-    loop {
-        match shard.poll_output(out) {
-            Output::Full => send(socket, out),
-            Output::Event(event) => events(event),
-            Output::Timeout(at) => {
-                send(socket, out);
-                return at;
+struct Core {
+    shard: Shard,
+    mailbox: Mailbox,
+    commands: Receiver<sfu::Command>,
+    out: Batch,
+    /// Whose mail is taken next.
+    turn: usize,
+    /// Nobody sends commands any more.
+    hung_up: bool,
+}
+
+impl Core {
+    /// Sends and tells what there is, until the shard has nothing more; until when that is.
+    fn flush(&mut self, socket: &mut MediaSocket, events: &dyn Fn(Event)) -> Instant {
+        let until = loop {
+            match self.shard.poll_output(&mut self.out) {
+                Output::Full => self.send(socket),
+                Output::Event(event) => events(event),
+                Output::Mail { to, mail } => {
+                    if !self.mailbox.post(to, mail) {
+                        self.shard.mail_lost();
+                    }
+                }
+                Output::Timeout(_) if !self.out.is_empty() => self.send(socket),
+                Output::Timeout(at) => break at,
+            }
+        };
+        self.mailbox.deliver();
+        until
+    }
+
+    fn send(&mut self, socket: &mut MediaSocket) {
+        for run in self.out.runs() {
+            if !self.shard.divert(&run) {
+                socket.send(outward(run.protocol), run.to, run.bytes, run.segment);
+            }
+        }
+        self.out.clear();
+    }
+
+    /// How long the thread may sleep, at most so long; the others know from then on that they have to wake it.
+    fn sleep(&mut self, most: Duration, more: bool) -> Duration {
+        if more || !self.mailbox.park() {
+            return Duration::ZERO;
+        }
+        if self.mailbox.is_backed_up() { most.min(RETRY) } else { most }
+    }
+
+    /// Whether there may be more commands. While mail to another thread finds no room they are taken one by one, after each
+    /// try: who sends them is told that the queue is full, in the end.
+    fn take_commands(&mut self) -> bool {
+        if self.mailbox.is_backed_up() {
+            self.take_command();
+            return false;
+        }
+        (0..COMMANDS_BATCH).all(|_| self.take_command())
+    }
+
+    fn take_command(&mut self) -> bool {
+        match self.commands.try_recv() {
+            Ok(command) => {
+                self.shard.handle(Instant::now(), Input::Command(command), &mut self.out);
+                true
+            }
+            Err(TryRecvError::Empty) => false,
+            Err(TryRecvError::Disconnected) => {
+                self.hung_up = true;
+                false
             }
         }
     }
-}
 
-fn send(socket: &mut MediaSocket, out: &mut Batch) {
-    for run in out.runs() {
-        socket.send(outward(run.protocol), run.to, run.bytes, run.segment);
-    }
-    out.clear();
-}
-
-/// Whether there may be more commands; `None` where nobody will send any more.
-fn take_commands(shard: &mut Shard, commands: &Receiver<sfu::Command>, out: &mut Batch) -> Option<bool> {
-    for _ in 0..COMMANDS_BATCH {
-        match commands.try_recv() {
-            Ok(command) => shard.handle(Instant::now(), Input::Command(command), out),
-            Err(TryRecvError::Empty) => return Some(false),
-            Err(TryRecvError::Disconnected) => return None,
+    /// Whether there may be more mail.
+    fn take_mail(&mut self) -> bool {
+        for _ in 0..MAIL_BATCH {
+            let Some(mail) = self.mailbox.take(self.turn) else { return false };
+            self.turn = self.turn.wrapping_add(1);
+            if !mail.may_be_lost() {
+                // What the other was told before it wrote is here already, and comes first: of a track that it wants, of a
+                // leg that is over. There is an end, since the queue has one.
+                for _ in 0..super::COMMANDS_MAX {
+                    if !self.take_command() {
+                        break;
+                    }
+                }
+            }
+            self.shard.handle(Instant::now(), Input::Mail(mail), &mut self.out);
         }
+        true
     }
-    Some(true)
-}
 
-fn say_goodbye(mut shard: Shard, mut socket: MediaSocket, mut out: Batch, events: &dyn Fn(Event)) {
-    for leg in shard.stats().per_leg {
-        shard.handle(Instant::now(), Input::Command(sfu::Command::RemoveLeg { id: leg.leg }), &mut out);
+    fn say_goodbye(mut self, socket: &mut MediaSocket, events: &dyn Fn(Event)) {
+        for leg in self.shard.stats().per_leg {
+            self.shard.handle(Instant::now(), Input::Command(sfu::Command::RemoveLeg { id: leg.leg }), &mut self.out);
+        }
+        self.flush(socket, events);
     }
-    flush(&mut shard, &mut socket, &mut out, events);
 }
 
 fn inward(proto: net::Protocol) -> rtc::Protocol {

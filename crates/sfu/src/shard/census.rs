@@ -17,14 +17,16 @@ pub struct Census {
     pub timers: usize,
     /// Legs and tracks that wait for their turn.
     pub waiting: usize,
-    /// Events that nobody has taken.
+    /// What is known of tracks of other shards, and which of them know of those of this one.
+    pub elsewhere: usize,
+    /// Events and mail that nobody has taken.
     pub events: usize,
 }
 
 impl Shard {
     /// Counts what the shard holds. It looks at everything: not for every packet.
     pub fn census(&self) -> Census {
-        let (addresses, users) = self.demux.len();
+        let (addresses, users) = self.demux.names();
         Census {
             legs: self.legs.len(),
             tracks: self.tracks.len(),
@@ -32,7 +34,8 @@ impl Shard {
             users,
             timers: self.legs.timers(),
             waiting: self.legs.waiting() + self.flush.waiting(),
-            events: self.events.len(),
+            elsewhere: self.homes.len() + self.awaited.len(),
+            events: self.events.len() + self.mails.len(),
         }
     }
 }

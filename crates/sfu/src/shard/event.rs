@@ -5,15 +5,11 @@ use std::{collections::VecDeque, net::SocketAddr, time::Duration, time::Instant}
 use media::{Codec, Kind, RtpPacket};
 use rtc::{CloseReason, Leg, Protocol};
 
+use super::{
+    id::{LegId, TrackId},
+    mail::{Expect, Mail},
+};
 use crate::stats::ShardStats;
-
-/// Number of a leg, unique in a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LegId(pub u64);
-
-/// Number of a track, unique in a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TrackId(pub u64);
 
 /// The limits of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +31,10 @@ impl Default for Config {
 /// What the control side tells a shard.
 #[derive(Debug)]
 pub enum Command {
-    /// A leg that was answered.
+    /// A leg that another shard is given, and whose peer may come to this one first. All shards but the leg's home are
+    /// told before the peer is answered.
+    Expect(Expect),
+    /// A leg that was answered. It goes to its home.
     AddLeg {
         /// Its number.
         id: LegId,
@@ -113,6 +112,32 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The shard that it goes to; `None` for `Expect`, which goes to every other than the leg's home.
+    pub fn home(&self) -> Option<usize> {
+        match self {
+            Self::Expect(_) => None,
+            Self::AddTrack { id, .. } | Self::RemoveTrack { id } => Some(id.home()),
+            Self::Packets { track, .. } | Self::Tap { track, .. } | Self::RequestKeyFrame { track } => {
+                Some(track.home())
+            }
+            _ => self.leg().map(LegId::home),
+        }
+    }
+
+    /// The leg that it is about; one about a leg and a track goes where the leg is.
+    pub(crate) fn leg(&self) -> Option<LegId> {
+        match self {
+            Self::AddLeg { id, .. } | Self::RemoveLeg { id } => Some(*id),
+            Self::Bind { leg, .. }
+            | Self::Subscribe { leg, .. }
+            | Self::Unsubscribe { leg, .. }
+            | Self::RestartIce { leg, .. } => Some(*leg),
+            _ => None,
+        }
+    }
+}
+
 /// How long packets wait for one another before they go to viewers: those that leave together cost less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -148,6 +173,8 @@ pub enum Input<'a> {
     },
     /// A command.
     Command(Command),
+    /// What another shard tells this one. Commands that were given before the other was told are handed over first.
+    Mail(Mail),
     /// Time passes.
     Timeout,
 }
@@ -157,9 +184,16 @@ pub enum Input<'a> {
 pub enum Output {
     /// Send what is in the batch, clear it, and ask again.
     Full,
+    /// What another shard has to be told: in order, and without loss unless `Mail::may_be_lost`.
+    Mail {
+        /// The number of the other shard.
+        to: usize,
+        /// What.
+        mail: Mail,
+    },
     /// Something happened.
     Event(Event),
-    /// Nothing more until then, a datagram or a command.
+    /// Nothing more until then, a datagram, a command or mail.
     Timeout(Instant),
 }
 

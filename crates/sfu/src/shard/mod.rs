@@ -2,29 +2,42 @@
 //! until it returns a timeout.
 
 mod census;
+mod claim;
 mod event;
 mod flush;
+mod home;
+mod id;
 mod legs;
+mod mail;
+mod remote;
 mod tracks;
+mod viewing;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use media::{Kind, RtpPacket};
-use rtc::{Batch, Leg};
+use rtc::Batch;
 
 pub use census::Census;
 pub(crate) use event::EventQueue;
-pub use event::{Command, Config, EndReason, Event, Input, LegId, Output, Pace, TrackId};
+pub use event::{Command, Config, EndReason, Event, Input, Output, Pace};
 use flush::Flush;
+use home::Home;
+pub use id::{LegId, SHARDS_MAX, TrackId};
 use legs::LegState;
 pub(crate) use legs::{LegKey, Legs};
+pub use mail::{Expect, Mail};
+pub(crate) use mail::{Letter, Link, Mails, Parked};
+use remote::Awaited;
 pub(crate) use tracks::{TrackKey, Tracks};
 
 use crate::{
-    demux::Demux,
+    demux::{Demux, Found},
     stats::{Drop, LegStats, ShardStats},
-    subscription::Subscription,
-    track::{Ask, Source, Track},
+    track::{Ask, Source},
 };
 
 /// Legs that never connect, waiting viewers and statistics are looked after this often.
@@ -41,7 +54,14 @@ pub struct Shard {
     tracks: Tracks,
     demux: Demux,
     events: EventQueue,
+    mails: Mails,
     flush: Flush,
+    /// The tracks whose home is here, wherever their packets come from.
+    homes: HashMap<TrackId, Home>,
+    /// Tracks of other shards that viewers here wait for.
+    awaited: HashMap<TrackId, Awaited>,
+    /// How often this shard has asked to be attached to a track.
+    watches: u32,
     care_at: Instant,
     stats_at: Instant,
     stats: ShardStats,
@@ -49,14 +69,18 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A shard without legs and tracks.
-    pub fn new(config: Config, now: Instant) -> Self {
+    /// A shard without legs and tracks: the one of this index, of so many (`SHARDS_MAX` at most).
+    pub fn new(config: Config, index: usize, count: usize, now: Instant) -> Self {
         Self {
             config,
             legs: Legs::new(now),
             tracks: Tracks::default(),
             demux: Demux::default(),
             events: EventQueue::default(),
+            mails: Mails::new(index, count),
+            homes: HashMap::new(),
+            awaited: HashMap::new(),
+            watches: 0,
             flush: Flush::new(now),
             care_at: now + CARE_INTERVAL,
             stats_at: now + STATS_INTERVAL,
@@ -73,14 +97,17 @@ impl Shard {
             Input::Datagram { proto, from, to, bytes } => {
                 self.stats.datagrams_in += 1;
                 self.stats.bytes_in += bytes.len() as u64;
-                match self.demux.find(&self.legs, (proto, from), to, bytes) {
-                    Ok(id) => self.leg_input(id, rtc::Input::Datagram { proto, from, to, bytes }, out),
+                match self.demux.find(&self.legs, (proto, from), to, bytes, out) {
+                    Ok(Found::Here(id)) => self.leg_input(id, rtc::Input::Datagram { proto, from, to, bytes }, out),
+                    Ok(found) => self.not_here(found, (proto, from), to, bytes, out),
                     Err(reason) => self.stats.drop(reason),
                 }
             }
             Input::Command(command) => self.command(command, out),
+            Input::Mail(mail) => self.letter(mail.from, mail.letter, out),
             Input::Timeout => self.timeout(out),
         }
+        self.tell_itself(out);
         self.count(before, out);
     }
 
@@ -89,6 +116,11 @@ impl Shard {
     pub fn poll_output(&mut self, out: &mut Batch) -> Output {
         let before = (out.datagrams(), out.bytes());
         let output = loop {
+            self.tell_itself(out);
+            // Mail before events: who acts on an event acts on what other shards have been told.
+            if let Some((to, mail)) = self.mails.next() {
+                break Output::Mail { to, mail };
+            }
             if let Some(event) = self.events.pop() {
                 break Output::Event(event);
             }
@@ -105,12 +137,39 @@ impl Shard {
         output
     }
 
+    /// Sends what is for the TCP connection of another shard's to that shard; true where it was. The caller does not send
+    /// it then, and asks for mail once more.
+    pub fn divert(&mut self, run: &rtc::Outbound<'_>) -> bool {
+        if run.protocol != rtc::Protocol::Tcp {
+            return false;
+        }
+        let Some(shard) = self.demux.tcp_at(run.to) else { return false };
+        for datagram in run.datagrams() {
+            self.stats.datagrams_crossed += 1;
+            self.mails.post(shard, Letter::Transmit { to: run.to, bytes: datagram.into() });
+        }
+        true
+    }
+
+    /// Counts mail that may be lost and was.
+    pub fn mail_lost(&mut self) {
+        self.stats.drop(Drop::MailFull);
+    }
+
+    /// How many things are kept: legs, tracks, and what is known of those of other shards. 0 where nothing is left.
+    pub fn kept(&self) -> usize {
+        let attached: usize = self.tracks.iter().map(|track| track.attached.len() + track.viewers.len()).sum();
+        let watchers: usize = self.homes.values().map(Home::watchers).sum();
+        let tracks = self.tracks.len() + self.homes.len() + self.awaited.len();
+        self.legs.len() + self.demux.kept() + tracks + attached + watchers
+    }
+
     /// What was counted so far.
     pub fn stats(&self) -> ShardStats {
         let mut stats = self.stats.clone();
-        stats.legs = self.legs.len() as u64;
+        stats.legs = (self.legs.len() + self.demux.parked()) as u64;
         stats.legs_connected = self.legs.iter().filter(|leg| leg.leg.is_connected()).count() as u64;
-        stats.tracks = self.tracks.len() as u64;
+        stats.tracks = self.homes.len() as u64;
         stats.per_leg = self.legs.iter().map(|leg| leg.stats).collect();
         stats
     }
@@ -200,46 +259,30 @@ impl Shard {
     }
 
     fn command(&mut self, command: Command, out: &mut Batch) {
+        let Some(command) = self.for_leg(command, out) else { return };
         match command {
-            Command::AddLeg { id, leg } => self.add_leg(id, leg),
+            Command::Expect(expect) => self.expect(expect),
+            Command::AddLeg { id, leg } => self.park(id, leg),
             Command::RemoveLeg { id } => self.remove_leg(id, out),
-            Command::AddTrack { id, codec, pace } => {
-                if self.tracks.len() >= self.config.tracks_max {
-                    self.stats.drop(Drop::Full);
-                } else {
-                    self.tracks.insert(Track::new(id, codec, pace));
-                }
-            }
+            Command::AddTrack { id, codec, pace } => self.add_track(id, codec, pace),
             Command::RemoveTrack { id } => self.remove_track(id),
             Command::Bind { leg, kind, track } => self.bind(leg, kind, track),
             Command::Packets { track, packets } => {
-                let Some(track) = self.tracks.key(track) else { return self.stats.drop(Drop::NoSuchThing) };
+                let track = self.tracks.key(track).filter(|_| self.is_origin(track));
+                let Some(track) = track else { return self.stats.drop(Drop::NoSuchThing) };
                 for packet in packets {
                     self.push(track, packet);
                 }
             }
             Command::Subscribe { leg, track } => self.subscribe(leg, track),
             Command::Unsubscribe { leg, kind } => self.unsubscribe(leg, kind),
-            Command::Tap { track, on } => match self.tracks.find_mut(track) {
-                Some((_, track)) => track.tapped = on,
-                None => self.stats.drop(Drop::NoSuchThing),
-            },
-            Command::RequestKeyFrame { track } => match self.tracks.key(track) {
-                Some(track) => self.ask(track, Ask::Lost),
+            Command::Tap { track, on } => self.tap(track, on),
+            Command::RequestKeyFrame { track } => match self.homes.get(&track).map(Home::origin) {
+                Some(origin) => self.mails.post(origin, Letter::Ask { track, why: Ask::Lost }),
                 None => self.stats.drop(Drop::NoSuchThing),
             },
             Command::RestartIce { leg, fragment } => self.restart_ice(leg, &fragment, out),
         }
-    }
-
-    fn add_leg(&mut self, id: LegId, leg: Box<Leg>) {
-        if self.legs.len() >= self.config.legs_max || self.legs.key(id).is_some() {
-            self.stats.drop(Drop::Full);
-            self.events.push(Event::Ended { leg: id, reason: EndReason::Full });
-            return;
-        }
-        self.demux.add(id, leg.ufrag());
-        self.legs.insert(LegState::new(id, leg, self.now));
     }
 
     fn remove_leg(&mut self, id: LegId, out: &mut Batch) {
@@ -252,133 +295,16 @@ impl Shard {
     /// Takes a leg that is over out of everything.
     fn forget(&mut self, key: LegKey) {
         let Some(leg) = self.legs.remove(key) else { return };
-        self.demux.remove(leg.id);
+        self.left(leg.id);
         for subscription in &leg.subscriptions {
             if let Some(track) = self.tracks.get_mut(subscription.track) {
                 track.remove_viewer(key);
+                self.unwatch_unseen(subscription.track);
             }
         }
+        self.wait_no_more(leg.id);
         for track in self.tracks.iter_mut().filter(|track| track.source == Source::Leg(leg.id)) {
             track.source = Source::Fed;
-        }
-    }
-
-    fn remove_track(&mut self, id: TrackId) {
-        let Some((key, track)) = self.tracks.remove(id) else { return };
-        for viewer in &track.viewers {
-            if let Some(leg) = self.legs.get_mut(*viewer) {
-                leg.subscriptions.retain(|subscription| subscription.track != key);
-            }
-        }
-        if let Source::Leg(leg) = track.source
-            && let Some((_, leg)) = self.legs.find_mut(leg)
-        {
-            leg.unbind(id);
-        }
-    }
-
-    fn bind(&mut self, leg: LegId, kind: Kind, track: TrackId) {
-        let (Some((_, state)), Some((_, bound))) = (self.legs.find_mut(leg), self.tracks.find_mut(track)) else {
-            return self.stats.drop(Drop::NoSuchThing);
-        };
-        state.bind(kind, track);
-        bound.source = Source::Leg(leg);
-    }
-
-    fn subscribe(&mut self, leg: LegId, track: TrackId) {
-        let (Some((key, state)), Some((place, found))) = (self.legs.find_mut(leg), self.tracks.find_mut(track)) else {
-            return self.stats.drop(Drop::NoSuchThing);
-        };
-        if state.subscription(place).is_none() {
-            state.subscriptions.push(Subscription::new(place, found.codec));
-            found.viewers.push(key);
-        }
-        if state.leg.is_connected() {
-            self.start(key, place);
-        }
-    }
-
-    fn unsubscribe(&mut self, leg: LegId, kind: Kind) {
-        let Some((key, state)) = self.legs.find_mut(leg) else { return };
-        let tracks = &mut self.tracks;
-        state.subscriptions.retain(|subscription| {
-            if subscription.codec.kind() != kind {
-                return true;
-            }
-            if let Some(track) = tracks.get_mut(subscription.track) {
-                track.remove_viewer(key);
-            }
-            false
-        });
-    }
-
-    /// A viewer is connected: sound is live at once, the picture begins with the key frame that is kept.
-    fn start(&mut self, leg: LegKey, track: TrackKey) {
-        let (Some(state), Some(found)) = (self.legs.get_mut(leg), self.tracks.get(track)) else { return };
-        let Some(subscription) = state.subscription_mut(track).filter(|subscription| subscription.waits()) else {
-            return;
-        };
-        if found.codec.kind() == Kind::Audio {
-            subscription.start_live(&found.ring);
-        } else if subscription.start_from(&found.ring) {
-            self.stats.starts_from_ring += 1;
-            self.flush.ready(leg);
-        } else {
-            self.ask(track, Ask::Waiting);
-        }
-    }
-
-    /// A viewer lost its picture.
-    fn lost(&mut self, leg: LegKey, track: TrackKey) {
-        let (Some(state), Some(found)) = (self.legs.get_mut(leg), self.tracks.get(track)) else { return };
-        if found.source == Source::Fed
-            && let Some(subscription) = state.subscription_mut(track)
-            && subscription.replay(&found.ring, self.now)
-        {
-            self.stats.starts_from_ring += 1;
-            self.flush.ready(leg);
-            return;
-        }
-        self.ask(track, Ask::Lost);
-    }
-
-    fn ask(&mut self, track: TrackKey, why: Ask) {
-        if let Some(track) = self.tracks.get_mut(track) {
-            track.ask(why, self.now, &mut self.legs, &mut self.events, &mut self.stats);
-        }
-    }
-
-    /// A viewer misses packets; the ring has them.
-    fn repair(&mut self, leg: LegKey, kind: Kind, numbers: &[u16], out: &mut Batch) {
-        let Some(state) = self.legs.get_mut(leg) else { return };
-        let Some(subscription) = state.subscriptions.iter().find(|subscription| subscription.codec.kind() == kind)
-        else {
-            return;
-        };
-        let Some(track) = self.tracks.get(subscription.track) else { return };
-        for number in numbers {
-            match subscription.repair(&track.ring, *number, &mut state.leg, self.now, out) {
-                Ok(()) => self.stats.packets_repaired += 1,
-                Err(reason) => self.stats.drop(reason),
-            }
-        }
-    }
-
-    /// A packet came into a track.
-    fn push(&mut self, key: TrackKey, packet: RtpPacket) {
-        let Some(track) = self.tracks.get_mut(key) else { return };
-        self.stats.packets_in += 1;
-        let due = track.due;
-        let beginning = track.push(packet, self.now, &mut self.events);
-        if let Some(at) = track.due.filter(|at| due != Some(*at)) {
-            self.flush.due(key, at, self.now);
-        }
-        let Some(beginning) = beginning else { return };
-        for viewer in &track.viewers {
-            let Some(leg) = self.legs.get_mut(*viewer).filter(|leg| leg.leg.is_connected()) else { continue };
-            if let Some(subscription) = leg.subscription_mut(key).filter(|subscription| subscription.waits()) {
-                subscription.begin_live(beginning.place, beginning.time);
-            }
         }
     }
 
@@ -388,8 +314,9 @@ impl Shard {
             return self.events.push(Event::IceRestarted { leg: id, answer });
         };
         let answer = leg.leg.restart_ice(fragment).map_err(|error| error.to_string());
-        if answer.is_ok() {
-            self.demux.rename(id, leg.leg.ufrag());
+        let renamed = answer.is_ok().then(|| Expect::of(id, &leg.leg));
+        if let Some(expect) = renamed {
+            self.renamed(expect);
         }
         self.drain(key, out);
         self.events.push(Event::IceRestarted { leg: id, answer });
@@ -418,10 +345,14 @@ impl Shard {
     fn every_second(&mut self, out: &mut Batch) {
         let (now, idle_max) = (self.now, self.config.idle_max);
         let idle = |leg: &&LegState| !leg.leg.is_connected() && now.saturating_duration_since(leg.added) > idle_max;
-        let never: Vec<LegId> = self.legs.iter().filter(idle).map(|leg| leg.id).collect();
+        let mut never: Vec<LegId> = self.legs.iter().filter(idle).map(|leg| leg.id).collect();
+        never.extend(self.demux.unclaimed(now, idle_max));
         for id in never {
-            self.remove_leg(id, out);
+            self.command(Command::RemoveLeg { id }, out);
             self.events.push(Event::Ended { leg: id, reason: EndReason::NeverConnected });
+        }
+        for id in self.demux.overdue(now) {
+            self.demux.remove(id);
         }
         for leg in self.legs.iter_mut() {
             if std::mem::take(&mut leg.alive) {

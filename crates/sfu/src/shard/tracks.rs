@@ -43,6 +43,10 @@ impl Tracks {
         (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(TrackKey)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Track> {
+        self.slots.iter().flatten()
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Track> {
         self.slots.iter_mut().flatten()
     }

@@ -1,4 +1,5 @@
-//! A shard and its peers in virtual time: str0m clients, a wire with delay and loss, no sockets, no sleeping.
+//! Shards and their peers in virtual time: str0m clients, a wire with delay and loss, mail between shards that takes its
+//! time, no sockets, no sleeping.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,7 +17,7 @@ use std::{
 
 use media::{Codec, Kind, WallTime};
 use rtc::{Answer, Batch, Certificate, Leg, Protocol, Purpose};
-use stentor_sfu::{self as sfu, Command, Event, Input, LegId, Output, Pace, Shard, TrackId};
+use stentor_sfu::{self as sfu, Command, Drop, Event, Expect, Input, LegId, Mail, Output, Pace, Shard, ShardStats, TrackId};
 use str0m::{
     Candidate, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
     change::{SdpAnswer, SdpPendingOffer},
@@ -136,39 +137,69 @@ struct Flying {
     bytes: Vec<u8>,
 }
 
+type Route = dyn Fn(SocketAddr) -> usize;
+
+/// Mail on its way from a shard to another.
+struct Carried {
+    at: Instant,
+    from: usize,
+    to: usize,
+    mail: Mail,
+}
+
 pub struct World {
     pub start: Instant,
     pub now: Instant,
-    pub shard: Shard,
+    pub shards: Vec<Shard>,
     pub config: rtc::Config,
     pub clients: Vec<Client>,
     pub events: Vec<Event>,
     pub delay: Duration,
     /// Called for each datagram with a running number, whether it goes to the server, and its bytes: true loses it.
     pub lose: Box<Lose>,
+    /// Which shard's socket the kernel gives the datagrams of an address to.
+    pub route: Box<Route>,
+    /// The shard that the next legs and tracks have as their home; in turn, where `None`.
+    pub home: Option<usize>,
+    /// Mail takes from nothing to this long, each pair's in order.
+    pub mail_delay_max: Duration,
+    /// Called for each piece of mail that may be lost: true loses it.
+    pub lose_mail: Box<dyn FnMut() -> bool>,
+    mail: Vec<Carried>,
+    random: u64,
     wire: VecDeque<Flying>,
     number: u64,
-    shard_timeout: Instant,
+    shard_timeouts: Vec<Instant>,
     out: Batch,
     next_id: u64,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub fn new(shards: usize) -> Self {
         let now = Instant::now();
         let config = rtc::Config::new(SERVER.parse().unwrap(), Certificate::generate().unwrap(), WallTime(WALL), now);
         Self {
             start: now,
             now,
-            shard: Shard::new(sfu::Config::default(), now),
+            shards: (0..shards).map(|index| Shard::new(sfu::Config::default(), index, shards, now)).collect(),
             config,
             clients: Vec::new(),
             events: Vec::new(),
             delay: Duration::from_millis(20),
             lose: Box::new(|_, _, _| false),
+            route: Box::new(move |from| {
+                let bytes = from.to_string();
+                bytes.bytes().fold(7u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)) as usize
+                    % shards
+            }),
+            home: None,
+            mail_delay_max: Duration::from_millis(2),
+            lose_mail: Box::new(|| false),
+            mail: Vec::new(),
+            random: 0x2545_f491_4f6c_dd1d,
             wire: VecDeque::new(),
             number: 0,
-            shard_timeout: now,
+            shard_timeouts: vec![now; shards],
             out: Batch::new(4_000),
             next_id: 1,
         }
@@ -184,18 +215,47 @@ impl World {
     }
 
     pub fn command(&mut self, command: Command) {
-        self.shard.handle(self.now, Input::Command(command), &mut self.out);
-        self.flush_shard();
+        let shard = command.home().unwrap();
+        self.tell(shard, Input::Command(command));
+    }
+
+    fn tell(&mut self, shard: usize, input: Input<'_>) {
+        self.shards[shard].handle(self.now, input, &mut self.out);
+        self.flush_shard(shard);
     }
 
     pub fn datagram(&mut self, from: &str, bytes: &[u8]) {
         let (from, to) = (from.parse().unwrap(), SERVER.parse().unwrap());
-        self.shard.handle(self.now, Input::Datagram { proto: Protocol::Udp, from, to, bytes }, &mut self.out);
-        self.flush_shard();
+        self.tell((self.route)(from), Input::Datagram { proto: Protocol::Udp, from, to, bytes });
+    }
+
+    fn next_home(&mut self) -> usize {
+        let number = self.next_id();
+        self.home.unwrap_or(number as usize % self.shards.len())
+    }
+
+    /// The sum over all shards.
+    pub fn sum(&self, of: impl Fn(&ShardStats) -> u64) -> u64 {
+        self.shards.iter().map(|shard| of(&shard.stats())).sum()
+    }
+
+    pub fn dropped(&self, reason: Drop) -> u64 {
+        self.sum(|stats| stats.dropped(reason))
+    }
+
+    /// Things that are kept, by shard.
+    pub fn kept(&self) -> Vec<usize> {
+        self.shards.iter().map(Shard::kept).collect()
+    }
+
+    /// Which shard has a leg.
+    pub fn at(&self, leg: LegId) -> Option<usize> {
+        self.shards.iter().position(|shard| shard.stats().per_leg.iter().any(|stats| stats.leg == leg))
     }
 
     pub fn track(&mut self, codec: Codec) -> TrackId {
-        let id = TrackId(self.next_id());
+        let home = self.next_home();
+        let id = TrackId::new(home, self.next_id());
         self.command(Command::AddTrack { id, codec, pace: Pace::Audience });
         id
     }
@@ -216,7 +276,11 @@ impl World {
             .sdp_api()
             .accept_answer(pending, SdpAnswer::from_sdp_string(&answer.sdp).expect(&answer.sdp))
             .unwrap();
-        let id = LegId(self.next_id());
+        let home = self.next_home();
+        let id = LegId::new(home, self.next_id());
+        for shard in (0..self.shards.len()).filter(|shard| *shard != home) {
+            self.tell(shard, Input::Command(Command::Expect(Expect::of(id, &leg))));
+        }
         self.command(Command::AddLeg { id, leg: Box::new(leg) });
         client.timeout = self.now;
         self.clients.push(client);
@@ -256,6 +320,7 @@ impl World {
         let (_, pending) = api.apply().unwrap();
         let fragment = format!("a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", credentials.ufrag, credentials.pass);
         self.command(Command::RestartIce { leg, fragment });
+        self.run_for(10);
         let answer = self.events.iter().rev().find_map(|event| match event {
             Event::IceRestarted { answer, .. } => Some(answer.clone().unwrap()),
             _ => None,
@@ -312,7 +377,9 @@ impl World {
             assert!(steps < 2_000_000, "time does not go on");
             let clients = self.clients.iter().map(|client| client.timeout).min();
             let wire = self.wire.iter().map(|flying| flying.at).min();
-            let next = [Some(self.shard_timeout), clients, wire].into_iter().flatten().min().unwrap();
+            let mail = self.mail.iter().map(|carried| carried.at).min();
+            let shards = self.shard_timeouts.iter().copied().min();
+            let next = [shards, clients, wire, mail].into_iter().flatten().min().unwrap();
             if next > end {
                 self.now = end;
                 return;
@@ -323,15 +390,20 @@ impl World {
     }
 
     fn step(&mut self) {
+        if let Some(place) = self.mail.iter().position(|carried| carried.at <= self.now) {
+            let Carried { to, mail, .. } = self.mail.remove(place);
+            return self.tell(to, Input::Mail(mail));
+        }
         if let Some(place) = self.wire.iter().position(|flying| flying.at <= self.now) {
             let flying = self.wire.remove(place).unwrap();
             self.deliver(flying);
             return;
         }
-        if self.shard_timeout <= self.now {
-            self.shard.handle(self.now, Input::Timeout, &mut self.out);
-            self.flush_shard();
-            assert!(self.shard_timeout > self.now, "a timeout in the past makes no progress");
+        for shard in 0..self.shards.len() {
+            if self.shard_timeouts[shard] <= self.now {
+                self.tell(shard, Input::Timeout);
+                assert!(self.shard_timeouts[shard] > self.now, "a timeout in the past makes no progress");
+            }
         }
         for place in 0..self.clients.len() {
             if self.clients[place].timeout <= self.now {
@@ -344,8 +416,7 @@ impl World {
     fn deliver(&mut self, flying: Flying) {
         if flying.to == SERVER.parse().unwrap() {
             let input = Input::Datagram { proto: flying.proto, from: flying.from, to: flying.to, bytes: &flying.bytes };
-            self.shard.handle(self.now, input, &mut self.out);
-            self.flush_shard();
+            self.tell((self.route)(flying.from), input);
         } else if let Some(place) = self.clients.iter().position(|client| client.addr == flying.to) {
             let receive = Receive::new(RtcProtocol::Udp, flying.from, flying.to, &flying.bytes).unwrap();
             self.clients[place].rtc.handle_input(RtcInput::Receive(self.now, receive)).unwrap();
@@ -353,18 +424,32 @@ impl World {
         }
     }
 
-    fn flush_shard(&mut self) {
+    fn flush_shard(&mut self, shard: usize) {
         loop {
-            match self.shard.poll_output(&mut self.out) {
+            match self.shards[shard].poll_output(&mut self.out) {
                 Output::Full => self.fly_batch(),
                 Output::Event(event) => self.events.push(event),
+                Output::Mail { to, mail } => self.carry(shard, to, mail),
                 Output::Timeout(at) => {
-                    self.shard_timeout = at;
+                    self.shard_timeouts[shard] = at;
                     self.fly_batch();
                     return;
                 }
             }
         }
+    }
+
+    /// Mail of a pair of shards keeps its order; that of different pairs does not.
+    fn carry(&mut self, from: usize, to: usize, mail: Mail) {
+        assert!(from != to && to < self.shards.len());
+        if mail.may_be_lost() && (self.lose_mail)() {
+            return self.shards[from].mail_lost();
+        }
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let micros = (self.random >> 33) % (self.mail_delay_max.as_micros() as u64 + 1);
+        let before = self.mail.iter().filter(|carried| carried.from == from && carried.to == to).map(|mail| mail.at).max();
+        let at = before.into_iter().fold(self.now + Duration::from_micros(micros), Instant::max);
+        self.mail.push(Carried { at, from, to, mail });
     }
 
     fn fly_batch(&mut self) {

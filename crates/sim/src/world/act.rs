@@ -1,12 +1,12 @@
 //! What the scenario makes happen.
 
 use media::{Kind, MediaTime, RtpPacket, SeqNo, WallTime};
-use rtc::{Leg, Offering, Outgoing, Purpose, Wanted};
+use rtc::{Leg, Outgoing, Purpose, Wanted};
 use sfu::{Command, LegId, Pace};
 
 use super::{Happening, Outcome, SWEEP, WALL, World};
 use crate::{
-    client::{self, Client, Role},
+    client::{self, Client, Offer, Role},
     link::{Link, Moment},
     random::hash,
     scenario::{Goodbye, Origin},
@@ -80,7 +80,7 @@ impl World<'_> {
         let is_fed = stream.origin == Origin::Fed;
         let hold = std::time::Duration::from_millis(if stream.pace == Pace::Call { 1 } else { 10 });
         for source in [&picture, &sound].into_iter().flatten() {
-            let id = Self::track_id(source.track);
+            let id = self.track_id(source.track);
             self.ledger.add(source.track, source.codec(), hold, is_fed);
             self.command(Command::AddTrack { id, codec: source.codec(), pace: stream.pace })?;
             self.command(Command::Tap { track: id, on: true })?;
@@ -93,7 +93,7 @@ impl World<'_> {
             let leg = self.client(place)?.leg;
             for (kind, source) in [(Kind::Video, &picture), (Kind::Audio, &sound)] {
                 if let Some(source) = source {
-                    self.command(Command::Bind { leg, kind, track: Self::track_id(source.track) })?;
+                    self.command(Command::Bind { leg, kind, track: self.track_id(source.track) })?;
                 }
             }
             client = Some(place);
@@ -148,7 +148,7 @@ impl World<'_> {
         live.since = None;
         let tracks = [live.picture.take(), live.sound.take()];
         for track in tracks.into_iter().flatten().map(|source| source.track) {
-            self.command(Command::RemoveTrack { id: Self::track_id(track) })?;
+            self.command(Command::RemoveTrack { id: self.track_id(track) })?;
             let now = self.now;
             for client in &mut self.clients {
                 for watch in [&mut client.sound, &mut client.picture] {
@@ -165,15 +165,22 @@ impl World<'_> {
     fn connect(&mut self, role: Role, wanted: Wanted, purpose: Purpose, paths: (crate::Path, crate::Path)) -> Result<usize, String> {
         let (now, address, place) = (self.instant(), self.next_address(), self.clients.len());
         let own = rtc::Config { candidates: vec![(rtc::Protocol::Udp, address)], ..self.config.clone() };
-        let offering = Offering::new(&own, wanted, now).map_err(|error| error.to_string())?;
-        let (leg, answer) =
-            Leg::answer(&self.config, offering.sdp(), purpose, now).map_err(|error| error.to_string())?;
-        let peer = offering.accept(&answer.sdp, now).map_err(|error| error.to_string())?;
-        let id = LegId(place as u64 + 1);
+        let is_viewer = matches!(role, Role::Viewer(_));
+        let far = if is_viewer { self.far } else { super::Far::Full };
+        let offer = Offer::new(far, &own, wanted, hash(&[self.scenario.seed, 5, place as u64]), now)?;
+        let (leg, answer) = Leg::answer(&self.config, &offer.sdp(), purpose, now).map_err(|error| error.to_string())?;
+        let peer = offer.accept(&answer.sdp, now)?;
+        let number = place as u64 + 1;
+        let id = LegId::new(self.new_home(number), number);
+        self.expect(id, &leg)?;
         self.command(Command::AddLeg { id, leg: Box::new(leg) })?;
         let link = |path, way| Link::new(path, hash(&[self.scenario.seed, 2, place as u64, way]));
         let links = (link(paths.0, 0), link(paths.1, 1));
+        let paced = far == super::Far::Light;
         let mut client = Client::new(role, peer, id, address, links, self.now);
+        let harmed = paced && !client.down.path().is_gentle();
+        client.sound.paced = harmed;
+        client.picture.paced = harmed;
         client.repairs = client::repairs(&answer.sdp);
         client.sound_pt = client::sound_pt(&answer.sdp);
         self.by_outer.insert(address, place);
@@ -213,7 +220,7 @@ impl World<'_> {
                 client.watch_mut(kind).subscribe(now, track);
             }
             if let Some(track) = track {
-                self.command(Command::Subscribe { leg, track: Self::track_id(track) })?;
+                self.command(Command::Subscribe { leg, track: self.track_id(track) })?;
             }
         }
         Ok(())
@@ -320,7 +327,7 @@ impl World<'_> {
             Some(place) => self.publish_packets(place, kind, codec, &made),
             None => {
                 let packets = made.iter().map(|made| self.fed(codec, made)).collect();
-                self.command(Command::Packets { track: Self::track_id(track), packets })
+                self.command(Command::Packets { track: self.track_id(track), packets })
             }
         }
     }
@@ -357,7 +364,7 @@ impl World<'_> {
                 audio_level: None,
             };
             let Some(client) = self.clients.get_mut(place) else { return Ok(()) };
-            client.send(now, kind, outgoing, &mut self.out);
+            client.peer.send(now, kind, outgoing, &mut self.out);
             self.trace.note(self.now, "makes", place, packet.stamp.seq, u64::from(packet.stamp.key));
         }
         self.drain_client(place)

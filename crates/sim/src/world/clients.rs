@@ -1,10 +1,9 @@
 //! The clients' side: what comes to them, and what they say.
 
 use media::Kind;
-use rtc::Event;
 
 use super::{Flying, Happening, Outcome, World};
-use crate::{client::Role, link::Class, random::hash, watch::Seen};
+use crate::{client::{Role, Said}, link::Class, random::hash, watch::Seen};
 
 impl World<'_> {
     pub(super) fn to_client(&mut self, place: usize, bytes: &[u8]) -> Outcome {
@@ -13,7 +12,7 @@ impl World<'_> {
         if client.gone {
             return Ok(());
         }
-        client.datagram(now, super::SERVER, bytes);
+        client.datagram(now, super::SERVER, &mut bytes.to_vec());
         self.drain_client(place)
     }
 
@@ -63,20 +62,12 @@ impl World<'_> {
         Ok(())
     }
 
-    fn client_event(&mut self, place: usize, event: Event) -> Outcome {
+    fn client_event(&mut self, place: usize, said: Said) -> Outcome {
         let now = self.now;
-        match event {
-            Event::Connected => self.trace.note(now, "connects", place, 0, 0),
-            Event::Packet { kind, packet } => {
-                let seen = Seen {
-                    seq: packet.seq.wire(),
-                    time: packet.time.0 as u32,
-                    marker: packet.marker,
-                    payload: &packet.payload,
-                };
-                self.seen(place, kind, seen)?;
-            }
-            Event::KeyFrameRequested { kind } => {
+        match said {
+            Said::Connected => self.trace.note(now, "connects", place, 0, 0),
+            Said::Seen(seen) => self.seen(place, &seen)?,
+            Said::KeyFrameRequested(kind) => {
                 self.trace.note(now, "is asked for a key frame", place, 0, 0);
                 if let (Role::Publisher(at), Kind::Video) = (self.client(place)?.role, kind)
                     && let Some(source) = self.streams.get_mut(at).and_then(|live| live.picture.as_mut())
@@ -86,8 +77,8 @@ impl World<'_> {
                     self.ledger.ask(now, track, std::time::Duration::ZERO)?;
                 }
             }
-            Event::Repair { .. } => {}
-            Event::Closed(reason) => {
+            Said::Nothing => {}
+            Said::Closed(reason) => {
                 self.trace.note(now, "is told that it is over", place, 0, 0);
                 let goes_on = self.should_live(place);
                 let client = self.client(place)?;
@@ -101,7 +92,8 @@ impl World<'_> {
     }
 
     /// A viewer got a packet.
-    fn seen(&mut self, place: usize, kind: Kind, seen: Seen<'_>) -> Outcome {
+    fn seen(&mut self, place: usize, seen: &Seen) -> Outcome {
+        let kind = seen.kind;
         let now = self.now;
         let sum = hash(&[seen.time.into(), seen.payload.len() as u64]);
         let Some(client) = self.clients.get_mut(place) else { return Ok(()) };
@@ -128,7 +120,7 @@ impl World<'_> {
             // It is played once more, as soon as the request is there, unless it is lost.
             client.picture.begin(now + client.up.path().longest());
         }
-        client.peer.request_key_frame(Kind::Video);
+        client.peer.request_key_frame();
         self.trace.note(now, "asks for a key frame", place, 0, 0);
         self.drain_client(place)
     }

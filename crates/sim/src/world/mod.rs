@@ -14,11 +14,13 @@ use std::{
 
 use media::WallTime;
 use rtc::{Batch, Certificate};
+use sfu::Input;
 
 use crate::{
     client::Client,
     ledger::Ledger,
     link::Moment,
+    random::{Random, hash},
     report::{Failure, Report},
     scenario::Scenario,
     source::Source,
@@ -49,6 +51,19 @@ pub struct Setup {
     pub certificate: Certificate,
     /// How many shards serve.
     pub shards: usize,
+    /// The leg of viewers.
+    pub viewer_leg: rtc::ViewerLeg,
+    /// The other end of viewers.
+    pub viewer: Far,
+}
+
+/// The other end of a viewer's leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Far {
+    /// str0m, without feedback on bandwidth.
+    Full,
+    /// The light viewer, with feedback as Chromium gives it.
+    Light,
 }
 
 /// A datagram under way.
@@ -66,6 +81,8 @@ struct Flying {
 enum Happening {
     Arrival(Flying),
     Action(Action),
+    /// From one shard to another.
+    Mail(usize, usize, Box<sfu::Mail>),
 }
 
 /// What goes wrong in a step, in a sentence.
@@ -89,6 +106,11 @@ struct World<'a> {
     now: Moment,
     config: rtc::Config,
     hosts: Vec<Host>,
+    /// How long mail takes.
+    mail: Random,
+    /// When the last mail of a pair of shards arrives.
+    posted: BTreeMap<(usize, usize), Moment>,
+    far: Far,
     clients: Vec<Client>,
     by_outer: BTreeMap<SocketAddr, usize>,
     streams: Vec<Live>,
@@ -124,13 +146,19 @@ pub fn run(scenario: &Scenario, setup: &Setup) -> Result<Report, Box<Failure>> {
 
 impl<'a> World<'a> {
     fn new(scenario: &'a Scenario, setup: &Setup) -> Self {
-        let now = setup.start;
+        let (now, shards) = (setup.start, setup.shards.max(1));
         let mut world = Self {
             scenario,
             start: now,
             now: Moment::ZERO,
-            config: rtc::Config::new(SERVER, setup.certificate.clone(), WallTime(WALL), now),
-            hosts: (0..setup.shards.max(1)).map(|_| Host::new(now)).collect(),
+            config: rtc::Config {
+                viewer_leg: setup.viewer_leg,
+                ..rtc::Config::new(SERVER, setup.certificate.clone(), WallTime(WALL), now)
+            },
+            hosts: (0..shards).map(|index| Host::new(index, shards, now)).collect(),
+            mail: Random::new(hash(&[scenario.seed, 3])),
+            posted: BTreeMap::new(),
+            far: setup.viewer,
             clients: Vec::new(),
             by_outer: BTreeMap::new(),
             streams: scenario.streams.iter().map(|_| Live::default()).collect(),
@@ -194,6 +222,7 @@ impl<'a> World<'a> {
             return match self.happenings.remove(&number) {
                 Some(Happening::Arrival(flying)) => self.arrive(&flying),
                 Some(Happening::Action(action)) => self.act(action),
+                Some(Happening::Mail(_, to, mail)) => self.tell(to, Input::Mail(*mail)),
                 None => Ok(()),
             };
         }

@@ -1,15 +1,26 @@
 //! The server's side: shards, what they are told and what they say.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
 
-use rtc::Protocol;
-use sfu::{Command, Event, Input, LegId, Output, Shard, TrackId};
+use rtc::{Leg, Protocol};
+use sfu::{Command, Event, Expect, Input, LegId, Mail, Output, Shard, TrackId};
 
 use super::{Happening, Flying, Outcome, SERVER, World};
-use crate::link::{Class, Moment};
+use crate::{
+    link::{Class, Moment},
+    random::hash,
+};
 
 /// A source is asked for a key frame this often at most.
 const ASK_APART: Duration = Duration::from_millis(300);
+
+/// Mail takes less than this.
+const MAIL_US_MAX: u64 = 200;
+/// The number of a leg or a track without its home.
+const NUMBER: u64 = u64::MAX >> 8;
 
 /// A shard and when it wants to be woken.
 pub(super) struct Host {
@@ -18,30 +29,59 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { shard: Shard::new(sfu::Config::default(), now), timer: Moment::ZERO }
+    pub(super) fn new(index: usize, count: usize, now: Instant) -> Self {
+        Self { shard: Shard::new(sfu::Config::default(), index, count, now), timer: Moment::ZERO }
     }
 }
 
 impl World<'_> {
-    /// The shard that the kernel would give a datagram of this client to, and that owns its leg.
-    fn home(&self, _client: usize) -> usize {
-        0
+    /// The shard that the kernel gives datagrams from this address to.
+    fn hashed(&self, from: SocketAddr) -> usize {
+        let IpAddr::V4(ip) = from.ip() else { return 0 };
+        (hash(&[self.scenario.seed, ip.to_bits().into(), from.port().into()]) % self.hosts.len() as u64) as usize
+    }
+
+    /// A home for something new.
+    pub(super) fn new_home(&self, number: u64) -> usize {
+        (hash(&[self.scenario.seed, 4, number]) % self.hosts.len() as u64) as usize
     }
 
     pub(super) fn command(&mut self, command: Command) -> Outcome {
+        let home = command.home().unwrap_or(0);
+        self.tell(home, Input::Command(command))
+    }
+
+    /// All shards but its home learn of a leg.
+    pub(super) fn expect(&mut self, id: LegId, leg: &Leg) -> Outcome {
+        for at in (0..self.hosts.len()).filter(|at| *at != id.home()) {
+            self.tell(at, Input::Command(Command::Expect(Expect::of(id, leg))))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell(&mut self, at: usize, input: Input<'_>) -> Outcome {
         let now = self.instant();
-        let Some(host) = self.hosts.first_mut() else { return Ok(()) };
-        host.shard.handle(now, Input::Command(command), &mut self.out);
-        self.drain_shard(0)
+        let Some(host) = self.hosts.get_mut(at) else { return Err(format!("something is for shard {at}")) };
+        host.shard.handle(now, input, &mut self.out);
+        self.drain_shard(at)
     }
 
     pub(super) fn to_shard(&mut self, flying: &Flying) -> Outcome {
-        let (now, at) = (self.instant(), self.home(flying.client));
-        let Some(host) = self.hosts.get_mut(at) else { return Ok(()) };
-        let input = Input::Datagram { proto: Protocol::Udp, from: flying.outer, to: SERVER, bytes: &flying.bytes };
-        host.shard.handle(now, input, &mut self.out);
-        self.drain_shard(at)
+        let at = self.hashed(flying.outer);
+        self.tell(at, Input::Datagram { proto: Protocol::Udp, from: flying.outer, to: SERVER, bytes: &flying.bytes })
+    }
+
+    /// Mail of a pair of shards keeps its order.
+    fn carry(&mut self, from: usize, to: usize, mail: Mail) -> Outcome {
+        if from == to || to >= self.hosts.len() {
+            return Err(format!("shard {from} has mail for shard {to}"));
+        }
+        let at = self.now + Duration::from_micros(self.mail.below(MAIL_US_MAX));
+        let last = self.posted.entry((from, to)).or_default();
+        *last = at.max(*last);
+        let at = *last;
+        self.at(at, Happening::Mail(from, to, Box::new(mail)));
+        Ok(())
     }
 
     pub(super) fn shard_timeout(&mut self, at: usize) -> Outcome {
@@ -61,6 +101,7 @@ impl World<'_> {
             match host.shard.poll_output(&mut self.out) {
                 Output::Full => self.send_batch()?,
                 Output::Event(event) => self.shard_event(event)?,
+                Output::Mail { to, mail } => self.carry(at, to, mail)?,
                 Output::Timeout(timer) => {
                     host.timer = timer.saturating_duration_since(self.start);
                     return self.send_batch();
@@ -135,12 +176,12 @@ impl World<'_> {
                 self.publisher_is_over(place)?;
             }
             Event::Packet { track, packet } => {
-                let number = u32::try_from(track.0).unwrap_or(u32::MAX);
+                let number = (track.0 & NUMBER) as u32;
                 self.trace.note(now, "(track) comes", number as usize, packet.seq.0, packet.time.0.cast_unsigned());
                 self.ledger.tap(now, number, &packet)?;
             }
             Event::KeyFrameWanted { track } => {
-                let number = u32::try_from(track.0).unwrap_or(u32::MAX);
+                let number = (track.0 & NUMBER) as u32;
                 self.trace.note(now, "(track) wants a key frame", number as usize, 0, 0);
                 self.ledger.ask(now, number, ASK_APART)?;
             }
@@ -151,10 +192,10 @@ impl World<'_> {
     }
 
     fn place(&self, leg: LegId) -> Option<usize> {
-        usize::try_from(leg.0).ok()?.checked_sub(1)
+        usize::try_from(leg.0 & NUMBER).ok()?.checked_sub(1)
     }
 
-    pub(super) fn track_id(track: u32) -> TrackId {
-        TrackId(track.into())
+    pub(super) fn track_id(&self, track: u32) -> TrackId {
+        TrackId::new(self.new_home(track.into()), track.into())
     }
 }

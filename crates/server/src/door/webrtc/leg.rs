@@ -2,7 +2,7 @@
 
 use media::Codec;
 use rtc::Leg;
-use sfu::{Command, Event, LegId, Pace, TrackId};
+use sfu::{Command, Event, Expect, LegId, Pace, TrackId};
 use tokio::sync::mpsc;
 
 use crate::{media::Media, refusal::Refusal};
@@ -10,15 +10,14 @@ use crate::{media::Media, refusal::Refusal};
 /// What a media thread was given and no session holds yet. Dropping it takes all of it back.
 pub(super) struct Placed<'a> {
     media: &'a Media,
-    shard: usize,
     leg: Option<LegId>,
     tracks: Vec<TrackId>,
 }
 
 impl<'a> Placed<'a> {
     /// Nothing yet.
-    pub(super) fn new(media: &'a Media, shard: usize) -> Self {
-        Self { media, shard, leg: None, tracks: Vec::new() }
+    pub(super) fn new(media: &'a Media) -> Self {
+        Self { media, leg: None, tracks: Vec::new() }
     }
 
     /// Gives the thread a track.
@@ -26,7 +25,7 @@ impl<'a> Placed<'a> {
     /// # Errors
     /// Where the thread is overloaded.
     pub(super) fn add_track(&mut self, id: TrackId, codec: Codec) -> Result<(), Refusal> {
-        self.media.send(self.shard, Command::AddTrack { id, codec, pace: Pace::Audience })?;
+        self.media.send(Command::AddTrack { id, codec, pace: Pace::Audience })?;
         self.tracks.push(id);
         Ok(())
     }
@@ -38,7 +37,9 @@ impl<'a> Placed<'a> {
     pub(super) fn add_leg(&mut self, leg: Leg) -> Result<(LegId, mpsc::Receiver<Event>), Refusal> {
         let (id, events) = self.media.new_leg();
         self.leg = Some(id);
-        self.media.send(self.shard, Command::AddLeg { id, leg: Box::new(leg) })?;
+        // Its peer's first datagram may come to any thread.
+        self.media.send(Command::Expect(Expect::of(id, &leg)))?;
+        self.media.send(Command::AddLeg { id, leg: Box::new(leg) })?;
         Ok((id, events))
     }
 
@@ -53,10 +54,10 @@ impl Drop for Placed<'_> {
     fn drop(&mut self) {
         if let Some(leg) = self.leg {
             self.media.forget_leg(leg);
-            self.media.tell(self.shard, Command::RemoveLeg { id: leg });
+            self.media.tell(Command::RemoveLeg { id: leg });
         }
         for track in &self.tracks {
-            self.media.tell(self.shard, Command::RemoveTrack { id: *track });
+            self.media.tell(Command::RemoveTrack { id: *track });
         }
     }
 }

@@ -61,23 +61,22 @@ pub fn take_publisher(app: &Arc<App>, admitted: Admitted, offer: &str) -> Result
         Leg::answer(&app.media.rtc, offer, Purpose::Publish, Instant::now()).map_err(offer_refused)?;
     // Only an offer that can be served takes the name, or takes it over.
     let publication = app.hub.publish(key.clone(), session.known().door, Some(session.known()))?;
-    let shard = app.media.shard_of(&key);
     let track = |kind: Kind| {
         let codec = answer.codec(kind)?;
-        Some(PacketTrack { id: app.media.new_track(), codec })
+        Some(PacketTrack { id: app.media.new_track(&key), codec })
     };
-    let tracks = PacketTracks { shard, video: track(Kind::Video), audio: track(Kind::Audio) };
+    let tracks = PacketTracks { video: track(Kind::Video), audio: track(Kind::Audio) };
     publication.stream().set_packets(tracks);
-    let mut placed = Placed::new(&app.media, shard);
+    let mut placed = Placed::new(&app.media);
     for track in tracks.iter() {
         placed.add_track(track.id, track.codec)?;
     }
     leg.set_wall_clock(crate::clock::wall_now(), Instant::now());
     let (id, events) = placed.add_leg(leg)?;
     for track in tracks.iter() {
-        app.media.send(shard, Command::Bind { leg: id, kind: track.codec.kind(), track: track.id })?;
+        app.media.send(Command::Bind { leg: id, kind: track.codec.kind(), track: track.id })?;
     }
-    let opened = app.webrtc.open(app, session, (shard, id), events, Holds::Publication(publication))?;
+    let opened = app.webrtc.open(app, session, id, events, Holds::Publication(publication))?;
     placed.keep();
     Ok(Answered { session: opened, sdp: answer.sdp })
 }
@@ -94,14 +93,14 @@ pub async fn take_viewer(app: &Arc<App>, admitted: Admitted, offer: &str, wants:
     let codec = |track: Option<PacketTrack>, wants: bool| track.filter(|_| wants).map(|track| track.codec);
     let purpose = Purpose::Play { video: codec(tracks.video, wants.video), audio: codec(tracks.audio, wants.audio) };
     let (leg, answer) = Leg::answer(&app.media.rtc, offer, purpose, Instant::now()).map_err(offer_refused)?;
-    let mut placed = Placed::new(&app.media, tracks.shard);
+    let mut placed = Placed::new(&app.media);
     let (id, events) = placed.add_leg(leg)?;
     for track in tracks.iter().filter(|track| answer.codec(track.codec.kind()).is_some()) {
-        app.media.send(tracks.shard, Command::Subscribe { leg: id, track: track.id })?;
+        app.media.send(Command::Subscribe { leg: id, track: track.id })?;
     }
     let viewer = found.watch(session.known());
     let holds = Holds::Viewer { _wanted: wanted, _viewer: viewer, stream: found };
-    let opened = app.webrtc.open(app, session, (tracks.shard, id), events, holds)?;
+    let opened = app.webrtc.open(app, session, id, events, holds)?;
     placed.keep();
     Ok(Answered { session: opened, sdp: answer.sdp })
 }

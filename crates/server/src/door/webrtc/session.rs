@@ -91,7 +91,7 @@ impl Sessions {
         &self,
         app: &Arc<App>,
         session: Session,
-        (shard, leg): (usize, LegId),
+        leg: LegId,
         events: mpsc::Receiver<Event>,
         holds: Holds,
     ) -> Result<Opened, Refusal> {
@@ -107,9 +107,9 @@ impl Sessions {
         }
         sessions.insert(opened.id.clone(), Known { orders, tag: opened.tag.clone(), watches });
         drop(sessions);
-        session.known().set_leg(shard, leg);
+        session.known().set_leg(leg);
         let span = session.span();
-        let task = Task { app: app.clone(), session, shard, leg, restart: None };
+        let task = Task { app: app.clone(), session, leg, restart: None };
         tokio::spawn(task.run(inbox, events, holds).instrument(span));
         Ok(opened)
     }
@@ -192,7 +192,6 @@ fn new_tag() -> String {
 struct Task {
     app: Arc<App>,
     session: Session,
-    shard: usize,
     leg: LegId,
     restart: Option<oneshot::Sender<Result<String, String>>>,
 }
@@ -228,10 +227,10 @@ impl Task {
         };
         self.app.webrtc.lock().remove(&self.session.known().id);
         self.app.media.forget_leg(self.leg);
-        self.app.media.tell(self.shard, Command::RemoveLeg { id: self.leg });
+        self.app.media.tell(Command::RemoveLeg { id: self.leg });
         if publishes {
             for track in stream.packets().iter() {
-                self.app.media.tell(self.shard, Command::RemoveTrack { id: track.id });
+                self.app.media.tell(Command::RemoveTrack { id: track.id });
             }
         }
         self.app.counters.add(if publishes { "whip_ended" } else { "whep_ended" }, reason);
@@ -243,11 +242,11 @@ impl Task {
     /// The publisher has sent media in the last second.
     fn received(&self, stream: &LiveStream, now: Instant) {
         stream.touch(now);
-        stream.health().packets(now, self.app.media.leg_stats(self.shard, self.leg).map_or(0, |stats| stats.bytes_in));
+        stream.health().packets(now, self.app.media.leg_stats(self.leg).map_or(0, |stats| stats.bytes_in));
     }
 
     fn restart(&mut self, fragment: String, reply: oneshot::Sender<Result<String, String>>) {
-        match self.app.media.send(self.shard, Command::RestartIce { leg: self.leg, fragment }) {
+        match self.app.media.send(Command::RestartIce { leg: self.leg, fragment }) {
             Ok(()) => self.restart = Some(reply),
             Err(refusal) => {
                 let _ = reply.send(Err(refusal.to_string()));

@@ -1,0 +1,151 @@
+//! Viewers of the tracks that this shard has: who gets what from when on, and what they ask for.
+
+use media::{Kind, RtpPacket};
+use rtc::Batch;
+use smallvec::SmallVec;
+
+use super::{LegId, LegKey, Letter, Pace, Shard, TrackId, TrackKey};
+use crate::{
+    ring::Entry,
+    stats::Drop,
+    subscription::Subscription,
+    track::{Ask, Attached, Source, Track},
+};
+
+impl Shard {
+    pub(super) fn bind(&mut self, leg: LegId, kind: Kind, id: TrackId) {
+        let home = id.home() == self.mails.index;
+        let Some((_, state)) = self.legs.find_mut(leg) else { return self.stats.drop(Drop::NoSuchThing) };
+        let Some(codec) = state.leg.codec(kind).filter(|_| !home || self.homes.contains_key(&id)) else {
+            return self.stats.drop(Drop::NoSuchThing);
+        };
+        state.bind(kind, id);
+        if self.tracks.key(id).is_none() {
+            let mut track = Track::new(id, codec, Pace::Call);
+            track.source = Source::Remote { at: id.home(), fed: false };
+            self.tracks.insert(track);
+        }
+        let Some((_, track)) = self.tracks.find_mut(id) else { return };
+        if std::mem::replace(&mut track.source, Source::Leg(leg)).is_remote() {
+            self.mails.post(id.home(), Letter::Origin(id));
+            self.arrived(id);
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, leg: LegId, track: TrackId) {
+        let Some((key, state)) = self.legs.find_mut(leg) else { return self.stats.drop(Drop::NoSuchThing) };
+        let Some((place, found)) = self.tracks.find_mut(track) else { return self.await_track(leg, track) };
+        if state.subscription(place).is_none() {
+            state.subscriptions.push(Subscription::new(place, found.codec));
+            found.viewers.push(key);
+        }
+        if state.leg.is_connected() {
+            self.start(key, place);
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, leg: LegId, kind: Kind) {
+        let Some((key, state)) = self.legs.find_mut(leg) else { return };
+        let tracks = &mut self.tracks;
+        let mut left = SmallVec::<[TrackKey; 2]>::new();
+        state.subscriptions.retain(|subscription| {
+            if subscription.codec.kind() != kind {
+                return true;
+            }
+            if let Some(track) = tracks.get_mut(subscription.track) {
+                track.remove_viewer(key);
+                left.push(subscription.track);
+            }
+            false
+        });
+        for track in left {
+            self.unwatch_unseen(track);
+        }
+        self.wish_no_more(leg, kind);
+    }
+
+    /// A viewer is connected: sound is live at once, the picture begins with the key frame that is kept.
+    pub(super) fn start(&mut self, leg: LegKey, track: TrackKey) {
+        let (Some(state), Some(found)) = (self.legs.get_mut(leg), self.tracks.get(track)) else { return };
+        let Some(subscription) = state.subscription_mut(track).filter(|subscription| subscription.waits()) else {
+            return;
+        };
+        if found.codec.kind() == Kind::Audio {
+            subscription.start_live(&found.ring);
+        } else if subscription.start_from(&found.ring) {
+            self.stats.starts_from_ring += 1;
+            self.flush.ready(leg);
+        } else {
+            self.ask(track, Ask::Waiting);
+        }
+    }
+
+    /// A viewer lost its picture.
+    pub(super) fn lost(&mut self, leg: LegKey, track: TrackKey) {
+        let (Some(state), Some(found)) = (self.legs.get_mut(leg), self.tracks.get(track)) else { return };
+        if found.source.is_fed()
+            && let Some(subscription) = state.subscription_mut(track)
+            && subscription.replay(&found.ring, self.now)
+        {
+            self.stats.starts_from_ring += 1;
+            self.flush.ready(leg);
+            return;
+        }
+        self.ask(track, Ask::Lost);
+    }
+
+    pub(super) fn ask(&mut self, track: TrackKey, why: Ask) {
+        if let Some(track) = self.tracks.get_mut(track) {
+            track.ask(why, self.now, &mut self.legs, &mut self.events, &mut self.mails, &mut self.stats);
+        }
+    }
+
+    /// A viewer misses packets; the ring has them.
+    pub(super) fn repair(&mut self, leg: LegKey, kind: Kind, numbers: &[u16], out: &mut Batch) {
+        let Some(state) = self.legs.get_mut(leg) else { return };
+        let Some(subscription) = state.subscriptions.iter().find(|subscription| subscription.codec.kind() == kind)
+        else {
+            return;
+        };
+        let Some(track) = self.tracks.get(subscription.track) else { return };
+        for number in numbers {
+            match subscription.repair(&track.ring, *number, &mut state.leg, self.now, out) {
+                Ok(()) => self.stats.packets_repaired += 1,
+                Err(reason) => self.stats.drop(reason),
+            }
+        }
+    }
+
+    /// A packet came into a track.
+    pub(super) fn push(&mut self, key: TrackKey, packet: RtpPacket) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        self.stats.packets_in += 1;
+        let (entry, key_start) = (Entry::new(&packet), packet.key_start);
+        for Attached { shard, link } in &track.attached {
+            self.stats.packets_crossed += 1;
+            let letter = Letter::Packet { track: track.id, link: *link, entry: entry.clone(), key_start };
+            self.mails.post(*shard, letter);
+        }
+        if track.tapped {
+            self.events.packet(track.id, packet);
+        }
+        self.add(key, entry, key_start);
+    }
+
+    /// A packet that came here, or to another shard, goes into the ring that viewers here share.
+    pub(super) fn add(&mut self, key: TrackKey, entry: Entry, key_start: bool) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        let due = track.due;
+        let beginning = track.push(entry, key_start, self.now);
+        if let Some(at) = track.due.filter(|at| due != Some(*at)) {
+            self.flush.due(key, at, self.now);
+        }
+        let Some(beginning) = beginning else { return };
+        for viewer in &track.viewers {
+            let Some(leg) = self.legs.get_mut(*viewer).filter(|leg| leg.leg.is_connected()) else { continue };
+            if let Some(subscription) = leg.subscription_mut(key).filter(|subscription| subscription.waits()) {
+                subscription.begin_live(beginning.place, beginning.time);
+            }
+        }
+    }
+}
