@@ -2,15 +2,19 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use media::Kind;
+use media::{Codec, Kind};
 use rtc::Leg;
 use smallvec::SmallVec;
 
 use super::{LegId, TrackId, TrackKey};
-use crate::{stats::LegStats, subscription::Subscription, wheel::Wheel};
+use crate::{stats::LegStats, subscription::{Ending, Subscription}, wheel::Wheel};
+
+/// A leg is woken this often at least: a timer that is not needed any more stays in the wheel until its time, and one of an
+/// hour would outlast most legs.
+const SLEEP_MAX: Duration = Duration::from_secs(5);
 
 /// Place of a leg among those of its shard. Places are used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(crate) struct LegState {
     pub(crate) alive: bool,
     /// It is among those that send more with the next tick.
     pub(crate) again: bool,
+    /// Where the last subscription of a kind ended.
+    endings: SmallVec<[(Kind, Ending); 2]>,
     bound: SmallVec<[(Kind, TrackId); 2]>,
     dirty: bool,
     timer: Option<Instant>,
@@ -43,6 +49,7 @@ impl LegState {
             added: now,
             alive: false,
             again: false,
+            endings: SmallVec::new(),
             bound: SmallVec::new(),
             dirty: false,
             timer: None,
@@ -59,6 +66,30 @@ impl LegState {
 
     pub(crate) fn subscription_mut(&mut self, track: TrackKey) -> Option<&mut Subscription> {
         self.subscriptions.iter_mut().find(|subscription| subscription.track == track)
+    }
+
+    /// A subscription to a track of this codec, which goes on from where the last of its kind ended.
+    pub(super) fn subscribe(&mut self, track: TrackKey, codec: Codec) {
+        let after = self.endings.iter().find(|(kind, _)| *kind == codec.kind()).map(|(_, ending)| *ending);
+        self.subscriptions.push(Subscription::new(track, codec, after));
+    }
+
+    /// Ends subscriptions; their tracks.
+    pub(super) fn unsubscribe(&mut self, ends: impl Fn(&Subscription) -> bool) -> SmallVec<[TrackKey; 2]> {
+        let mut ended = SmallVec::new();
+        let endings = &mut self.endings;
+        self.subscriptions.retain(|subscription| {
+            if !ends(subscription) {
+                return true;
+            }
+            ended.push(subscription.track);
+            if let Some(ending) = subscription.ending() {
+                endings.retain(|(kind, _)| *kind != subscription.codec.kind());
+                endings.push((subscription.codec.kind(), ending));
+            }
+            false
+        });
+        ended
     }
 
     pub(super) fn bind(&mut self, kind: Kind, track: TrackId) {
@@ -164,7 +195,8 @@ impl Legs {
 
     /// A leg was drained and wants to be woken at `at`. An earlier timer stays: to wake for nothing is cheaper than to
     /// move it with every packet.
-    pub(super) fn drained(&mut self, key: LegKey, at: Instant) {
+    pub(super) fn drained(&mut self, key: LegKey, at: Instant, now: Instant) {
+        let at = at.min(now + SLEEP_MAX);
         let Some(leg) = self.get_mut(key) else { return };
         leg.dirty = false;
         if leg.timer.is_none_or(|timer| timer > at) {

@@ -211,12 +211,11 @@ impl Shard {
                     self.leg_event(key, id, event, out);
                 }
                 rtc::Output::Timeout(at) => {
-                    let closed = leg.leg.is_closed();
-                    self.legs.drained(key, at);
-                    if closed {
-                        self.forget(key);
+                    if leg.leg.is_closed() {
+                        // Without a timer: it would outlast the leg by as long as idle legs sleep.
+                        return self.forget(key);
                     }
-                    return;
+                    return self.legs.drained(key, at, self.now);
                 }
             }
         }

@@ -185,7 +185,7 @@ impl Shard {
         let Some((key, track)) = self.tracks.remove(id) else { return };
         for viewer in &track.viewers {
             if let Some(leg) = self.legs.get_mut(*viewer) {
-                leg.subscriptions.retain(|subscription| subscription.track != key);
+                leg.unsubscribe(|subscription| subscription.track == key);
             }
         }
         if let Source::Leg(leg) = track.source

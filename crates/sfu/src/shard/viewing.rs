@@ -8,7 +8,6 @@ use super::{LegId, LegKey, Letter, Pace, Shard, TrackId, TrackKey};
 use crate::{
     ring::Entry,
     stats::Drop,
-    subscription::Subscription,
     track::{Ask, Attached, Source, Track},
 };
 
@@ -36,7 +35,7 @@ impl Shard {
         let Some((key, state)) = self.legs.find_mut(leg) else { return self.stats.drop(Drop::NoSuchThing) };
         let Some((place, found)) = self.tracks.find_mut(track) else { return self.await_track(leg, track) };
         if state.subscription(place).is_none() {
-            state.subscriptions.push(Subscription::new(place, found.codec));
+            state.subscribe(place, found.codec);
             found.viewers.push(key);
         }
         if state.leg.is_connected() {
@@ -46,18 +45,12 @@ impl Shard {
 
     pub(super) fn unsubscribe(&mut self, leg: LegId, kind: Kind) {
         let Some((key, state)) = self.legs.find_mut(leg) else { return };
-        let tracks = &mut self.tracks;
-        let mut left = SmallVec::<[TrackKey; 2]>::new();
-        state.subscriptions.retain(|subscription| {
-            if subscription.codec.kind() != kind {
-                return true;
-            }
-            if let Some(track) = tracks.get_mut(subscription.track) {
+        let left = state.unsubscribe(|subscription| subscription.codec.kind() == kind);
+        for track in &left {
+            if let Some(track) = self.tracks.get_mut(*track) {
                 track.remove_viewer(key);
-                left.push(subscription.track);
             }
-            false
-        });
+        }
         for track in left {
             self.unwatch_unseen(track);
         }
