@@ -99,7 +99,8 @@ impl Decoder {
         let begun = self.partial.take();
         if let Some((of, part)) = begun {
             let goes_on = (of.track, of.frame, part) == (stamp.track, stamp.frame, stamp.part);
-            if !goes_on {
+            // Where the server begins anew in the middle of a picture, decoders drop what they have of it.
+            if !goes_on && !(stamp.key && stamp.part == 0) {
                 let had = format!("picture {} of track {} up to part {part} of {}", of.frame, of.track, of.parts);
                 return Err(format!("{name} came as number {number} behind {had}: no number is missing between them"));
             }

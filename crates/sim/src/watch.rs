@@ -73,6 +73,8 @@ pub(crate) struct Watch {
     /// Until when it began, or began anew: what came into the track before that may be squeezed.
     began: Moment,
     lost: u64,
+    /// By how much times differ from those of the track; known when the first live packet came.
+    offset: Option<i32>,
     /// The server paces what it sends, by what it thinks that the path carries: it may come late, and jump.
     pub(crate) paced: bool,
 }
@@ -90,6 +92,7 @@ impl Watch {
             got: BTreeMap::new(),
             began: Moment::ZERO,
             lost: 0,
+            offset: Some(0),
             paced: false,
         }
     }
@@ -102,6 +105,10 @@ impl Watch {
     /// It gets this track from now on.
     pub(crate) fn subscribe(&mut self, now: Moment, track: Option<u32>) {
         self.before = self.track.map(|before| (before, now));
+        if self.before.is_some() || !self.got.is_empty() {
+            // The times of another track go on where those of the last one ended.
+            self.offset = None;
+        }
         self.track = track;
         self.begin(now);
     }
@@ -193,12 +200,21 @@ impl Watch {
         Ok(())
     }
 
-    fn has_its_time(&self, time: u32, tapped: &Tapped) -> Result<(), String> {
+    fn has_its_time(&mut self, time: u32, tapped: &Tapped) -> Result<(), String> {
         let shift = time.wrapping_sub(tapped.time).cast_signed();
+        if self.track != Some(tapped.stamp.track) {
+            return Ok(());
+        }
+        let is_live = tapped.at > self.began;
+        let Some(offset) = self.offset else {
+            self.offset = is_live.then_some(shift);
+            return Ok(());
+        };
+        let shift = shift.wrapping_sub(offset);
         if shift == 0 {
             return Ok(());
         }
-        if tapped.at > self.began && !self.paced {
+        if is_live && !self.paced {
             return Err(format!("has time {time} where {} is its own: it came after the start", tapped.time));
         }
         if !(0..=BACKLOG_TICKS).contains(&shift) {

@@ -289,9 +289,8 @@ impl World<'_> {
         if client.gone {
             return Ok(());
         }
-        let old = std::mem::replace(&mut client.outer, address);
+        client.outer = address;
         client.rebound = Some(now);
-        self.by_outer.remove(&old);
         self.by_outer.insert(address, place);
         self.trace.note(now, "has another address", place, address.port().into(), 0);
         Ok(())

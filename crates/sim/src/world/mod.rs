@@ -112,6 +112,7 @@ struct World<'a> {
     posted: BTreeMap<(usize, usize), Moment>,
     far: Far,
     clients: Vec<Client>,
+    /// Who has or had an address.
     by_outer: BTreeMap<SocketAddr, usize>,
     streams: Vec<Live>,
     /// The client of each viewer.

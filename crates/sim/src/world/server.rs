@@ -10,7 +10,7 @@ use sfu::{Command, Event, Expect, Input, LegId, Mail, Output, Shard, TrackId};
 
 use super::{Happening, Flying, Outcome, SERVER, World};
 use crate::{
-    link::{Class, Moment},
+    link::{Arrivals, Class, Moment},
     random::hash,
 };
 
@@ -121,12 +121,13 @@ impl World<'_> {
             if protocol != Protocol::Udp {
                 return Err(format!("a datagram was sent to {to} by {protocol:?}"));
             }
-            // To an address that is nobody's any more: lost.
             let Some(place) = self.by_outer.get(&to).copied() else { continue };
             let now = self.now;
             let client = self.client(place)?;
             let class = Class::of(&bytes, client.repairs);
-            let arrivals = client.down.send(now, class, bytes.len());
+            // What goes to an address that it had before is lost.
+            let has_moved = client.outer != to;
+            let arrivals = if has_moved { Arrivals::default() } else { client.down.send(now, class, bytes.len()) };
             if let Class::Media(rtp) = class {
                 let kind = if rtp.pt == client.sound_pt { media::Kind::Audio } else { media::Kind::Video };
                 client.watch_mut(kind).sent(now, rtp, arrivals.first.is_none())?;
