@@ -26,6 +26,9 @@ struct Arguments {
     /// Viewers are light ones, which tell what their path carries.
     #[arg(long)]
     light: bool,
+    /// How many of the last things that happened are told where something goes wrong.
+    #[arg(long, default_value_t = 40)]
+    trace: usize,
     /// A scenario by its name, with every seed; `all` runs each of them once.
     #[arg(long)]
     name: Option<String>,
@@ -42,7 +45,7 @@ fn main() -> ExitCode {
     };
     let viewer_leg = if arguments.str0m { ViewerLeg::Str0m } else { ViewerLeg::Own };
     let viewer = if arguments.light { Far::Light } else { Far::Full };
-    let setup = Setup { start: Instant::now(), certificate, shards: arguments.shards, viewer_leg, viewer };
+    let setup = Setup { start: Instant::now(), certificate, shards: arguments.shards, viewer_leg, viewer, trace: arguments.trace };
     let mut failed = Vec::new();
     let scenarios = scenarios(&arguments);
     if scenarios.is_empty() {

@@ -4,9 +4,6 @@ use std::{collections::VecDeque, fmt};
 
 use crate::{link::Moment, random::hash};
 
-/// Things that are remembered.
-const NOTES_MAX: usize = 120;
-
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
@@ -18,16 +15,22 @@ pub(crate) struct Note {
 }
 
 /// What happened, the newest last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trace {
+    most: usize,
     notes: VecDeque<Note>,
     digest: u64,
 }
 
 impl Trace {
+    /// A trace that remembers so many things.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, notes: VecDeque::new(), digest: 0 }
+    }
+
     /// Something happened to a client.
     pub(crate) fn note(&mut self, at: Moment, what: &'static str, who: usize, one: u64, two: u64) {
-        if self.notes.len() >= NOTES_MAX {
+        if self.notes.len() >= self.most {
             self.notes.pop_front();
         }
         self.notes.push_back(Note { at, what, who, one, two });

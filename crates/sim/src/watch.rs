@@ -19,6 +19,8 @@ const SETTLE: Duration = Duration::from_millis(500);
 const TICKS: Duration = Duration::from_millis(2);
 /// A viewer gets a packet that came into its track within this, whatever it is doing.
 const STALL: Duration = Duration::from_millis(1_500);
+/// A packet that was overtaken on its way was by fewer than this.
+const OVERTAKEN: usize = 500;
 /// The longest backlog that a viewer may begin with.
 const BACKLOG_TICKS: i32 = 90_000 * 15;
 
@@ -75,6 +77,10 @@ pub(crate) struct Watch {
     lost: u64,
     /// By how much times differ from those of the track; known when the first live packet came.
     offset: Option<i32>,
+    /// It was subscribed to the track that it had, once more.
+    again: bool,
+    /// The server tells what it thinks that the path carries, and paces what it sends by that.
+    pub(crate) slack: Duration,
     /// The server paces what it sends, by what it thinks that the path carries: it may come late, and jump.
     pub(crate) paced: bool,
 }
@@ -93,6 +99,8 @@ impl Watch {
             began: Moment::ZERO,
             lost: 0,
             offset: Some(0),
+            again: false,
+            slack: Duration::ZERO,
             paced: false,
         }
     }
@@ -105,6 +113,8 @@ impl Watch {
     /// It gets this track from now on.
     pub(crate) fn subscribe(&mut self, now: Moment, track: Option<u32>) {
         self.before = self.track.map(|before| (before, now));
+        let had = self.got.last_key_value().map(|(_, got)| got.stamp.track);
+        self.again |= track.is_some() && (self.track == track || had == track);
         if self.before.is_some() || !self.got.is_empty() {
             // The times of another track go on where those of the last one ended.
             self.offset = None;
@@ -160,6 +170,15 @@ impl Watch {
         }
     }
 
+    /// A datagram arrived before the viewer had keys: to it, it is lost.
+    pub(crate) fn came_too_early(&mut self, rtp: Rtp) {
+        let number = self.highest.extend(rtp.seq).0;
+        if let Some(sent) = self.sent.get_mut(&number).filter(|sent| !sent.lost) {
+            sent.lost = true;
+            self.lost += 1;
+        }
+    }
+
     /// A packet arrived; its number and what it is.
     ///
     /// # Errors
@@ -176,7 +195,7 @@ impl Watch {
             return Err(format!("{what}, has marker {}", seen.marker));
         }
         self.is_in_time(sent, tapped, track.hold).map_err(|error| format!("{what}, {error}"))?;
-        self.has_its_time(seen.time, tapped).map_err(|error| format!("{what}, {error}"))?;
+        self.has_its_time(seen.time, tapped, ledger).map_err(|error| format!("{what}, {error}"))?;
         if self.got.insert(number, Got { stamp, time: seen.time }).is_some() {
             return Err(format!("{what}, arrived twice"));
         }
@@ -194,18 +213,20 @@ impl Watch {
 
     fn is_in_time(&self, sent: Sent, tapped: &Tapped, hold: Duration) -> Result<(), String> {
         let took = sent.at.saturating_sub(tapped.at);
-        if !self.paced && tapped.at > self.began + SETTLE && took > hold + TICKS {
+        if !self.paced && tapped.at > self.began + SETTLE && took > hold + TICKS + self.slack {
             return Err(format!("was sent {} us after it came, {} ms are the hold", took.as_micros(), hold.as_millis()));
         }
         Ok(())
     }
 
-    fn has_its_time(&mut self, time: u32, tapped: &Tapped) -> Result<(), String> {
+    fn has_its_time(&mut self, time: u32, tapped: &Tapped, ledger: &Ledger) -> Result<(), String> {
         let shift = time.wrapping_sub(tapped.time).cast_signed();
         if self.track != Some(tapped.stamp.track) {
             return Ok(());
         }
-        let is_live = tapped.at > self.began;
+        // What was overtaken on its way to the server belongs to what was there at the start.
+        let mut later = ledger.get(tapped.stamp.track).into_iter().flat_map(|track| track.from(tapped.stamp.seq)).take(OVERTAKEN);
+        let is_live = tapped.at > self.began && !later.any(|other| other.at <= self.began);
         let Some(offset) = self.offset else {
             self.offset = is_live.then_some(shift);
             return Ok(());
@@ -247,7 +268,7 @@ impl Watch {
         let begins = self.kind == Kind::Audio || (two.key && two.part == 0);
         let fed = ledger.get(two.track).is_some_and(|track| track.is_fed);
         let jumped = two.seq.abs_diff(one.seq) > SEQ_JUMP;
-        if begins && (one.track != two.track || ((fed || self.paced) && self.kind == Kind::Video) || jumped) {
+        if begins && (self.again || one.track != two.track || ((fed || self.paced) && self.kind == Kind::Video) || jumped) {
             return Ok(());
         }
         Err(format!("but packet {} of track {} does not follow {} of {}", two.seq, two.track, one.seq, one.track))
@@ -275,7 +296,8 @@ impl Watch {
     /// The newest packet of the track that it gets.
     fn newest(&self) -> Option<(u64, u32)> {
         let (number, got) = self.got.last_key_value()?;
-        (Some(got.stamp.track) == self.track).then_some((*number, got.stamp.track))
+        let begun = self.sent.get(number).is_some_and(|sent| sent.at > self.began);
+        (begun && Some(got.stamp.track) == self.track).then_some((*number, got.stamp.track))
     }
 
     /// Whether every number that is missing was lost by a link; at the end, when nothing is under way any more.
@@ -285,10 +307,11 @@ impl Watch {
     /// not judged.
     pub(crate) fn is_complete(&self, ledger: &Ledger, all_repaired: bool, until: Moment) -> Result<(), String> {
         let mut last: Option<(u64, Got)> = None;
-        let judged = |number: &u64| self.sent.get(number).is_some_and(|sent| sent.at < until);
-        for (number, got) in self.got.iter().filter(|(number, _)| judged(number)) {
-            if let Some((a, one)) = last {
-                for missing in a + 1..*number {
+        for (number, got) in &self.got {
+            let settled = self.sent.get(number).is_some_and(|sent| sent.at < until);
+            if let Some((a, one)) = last.filter(|_| settled) {
+                let judged = |missing: &u64| self.sent.get(missing).is_none_or(|sent| sent.at < until);
+                for missing in (a + 1..*number).filter(judged) {
                     self.may_miss(missing, (a, one), (*number, *got), ledger, all_repaired)?;
                 }
             }
@@ -315,8 +338,12 @@ impl Watch {
             Some(sent) if sent.lost => Err(format!("{kind} number {missing} was lost and never repaired")),
             Some(_) => Err(format!("{kind} number {missing} arrived, but the viewer never saw it")),
             None => {
+                // What overtook the beginning of the picture that the viewer began with was not sent to it.
+                let first = self.got.values().find(|got| got.stamp.track == two.stamp.track).map(|got| got.stamp);
+                let began = first.and_then(|first| ledger.get(first.track)?.find(first.seq)).map(|tapped| tapped.at);
                 let came = |track: u32, seq: Option<u64>| {
-                    seq.and_then(|seq| ledger.get(track).and_then(|track| track.find(seq))).is_some()
+                    let tapped = seq.and_then(|seq| ledger.get(track).and_then(|track| track.find(seq)));
+                    tapped.is_some_and(|tapped| began.is_none_or(|began| tapped.at > began))
                 };
                 let by_one = came(one.stamp.track, one.stamp.seq.checked_add(missing - a));
                 let by_two = came(two.stamp.track, two.stamp.seq.checked_sub(b - missing));

@@ -178,7 +178,14 @@ impl World<'_> {
         let links = (link(paths.0, 0), link(paths.1, 1));
         let paced = far == super::Far::Light;
         let mut client = Client::new(role, peer, id, address, links, self.now);
-        let harmed = paced && !client.down.path().is_gentle();
+        let rebinds = |at: usize| self.scenario.viewers.get(at).is_some_and(|viewer| !viewer.rebinds.is_empty());
+        let moves = matches!(role, Role::Viewer(at) if rebinds(at));
+        let gentle = client.down.path().is_gentle() && client.up.path().is_gentle() && !moves;
+        let harmed = paced && !gentle;
+        if paced {
+            client.sound.slack = std::time::Duration::from_millis(100);
+            client.picture.slack = std::time::Duration::from_millis(100);
+        }
         client.sound.paced = harmed;
         client.picture.paced = harmed;
         client.repairs = client::repairs(&answer.sdp);
@@ -216,9 +223,7 @@ impl World<'_> {
             let negotiated = self.negotiated(place, kind);
             let track = track.filter(|(_, codec)| negotiated == Some(*codec)).map(|(track, _)| track);
             let client = self.client(place)?;
-            if client.watch_mut(kind).track() != track {
-                client.watch_mut(kind).subscribe(now, track);
-            }
+            client.watch_mut(kind).subscribe(now, track);
             if let Some(track) = track {
                 self.command(Command::Subscribe { leg, track: self.track_id(track) })?;
             }

@@ -12,6 +12,12 @@ impl World<'_> {
         if client.gone {
             return Ok(());
         }
+        if let Class::Media(rtp) = Class::of(bytes, client.repairs)
+            && !client.peer.is_connected()
+        {
+            let kind = if rtp.pt == client.sound_pt { Kind::Audio } else { Kind::Video };
+            client.watch_mut(kind).came_too_early(rtp);
+        }
         client.datagram(now, super::SERVER, &mut bytes.to_vec());
         self.drain_client(place)
     }
@@ -100,7 +106,8 @@ impl World<'_> {
         let watch = if kind == Kind::Audio { &mut client.sound } else { &mut client.picture };
         let (number, stamp) =
             watch.received(now, seen, &self.ledger).map_err(|error| format!("client {place}: {error}"))?;
-        self.trace.sign(now, "gets", place, number, sum);
+        let what = if kind == Kind::Audio { "gets sound" } else { "gets a picture" };
+        self.trace.sign(now, what, place, number, sum);
         if kind == Kind::Video {
             let first = watch.first().unwrap_or(number);
             client.decoder.push(now, first, number, stamp).map_err(|error| format!("client {place}: {error}"))?;

@@ -55,6 +55,8 @@ pub struct Setup {
     pub viewer_leg: rtc::ViewerLeg,
     /// The other end of viewers.
     pub viewer: Far,
+    /// How many of the last things that happened are told where something goes wrong.
+    pub trace: usize,
 }
 
 /// The other end of a viewer's leg.
@@ -169,7 +171,7 @@ impl<'a> World<'a> {
             happenings: BTreeMap::new(),
             number: 0,
             out: Batch::new(4_000),
-            trace: Trace::default(),
+            trace: Trace::new(setup.trace),
             next_track: 1,
             next_port: 1_024,
         };

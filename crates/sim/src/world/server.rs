@@ -132,7 +132,8 @@ impl World<'_> {
                 let kind = if rtp.pt == client.sound_pt { media::Kind::Audio } else { media::Kind::Video };
                 client.watch_mut(kind).sent(now, rtp, arrivals.first.is_none())?;
                 let lost = u64::from(arrivals.first.is_none());
-                self.trace.sign(now, if lost > 0 { "is sent, and loses" } else { "is sent" }, place, rtp.seq.into(), lost);
+                let what = if kind == media::Kind::Audio { "is sent sound" } else { "is sent a picture" };
+                self.trace.sign(now, what, place, rtp.seq.into(), lost);
             } else {
                 let what = match class {
                     Class::Repair => "is sent a repair",
