@@ -19,6 +19,8 @@ const SETTLE: Duration = Duration::from_millis(500);
 const TICKS: Duration = Duration::from_millis(2);
 /// A viewer gets a packet that came into its track within this, whatever it is doing.
 const STALL: Duration = Duration::from_millis(1_500);
+/// Numbers that a receiver of SRTP remembers (RFC 3711 section 3.3.2).
+const REPLAY_WINDOW: u64 = 60;
 /// A packet that was overtaken on its way was by fewer than this.
 const OVERTAKEN: usize = 500;
 /// The longest backlog that a viewer may begin with.
@@ -75,6 +77,8 @@ pub(crate) struct Watch {
     /// Until when it began, or began anew: what came into the track before that may be squeezed.
     began: Moment,
     lost: u64,
+    /// The highest number that arrived.
+    arrived: u64,
     /// By how much times differ from those of the track; known when the first live packet came.
     offset: Option<i32>,
     /// It was subscribed to the track that it had, once more.
@@ -98,6 +102,7 @@ impl Watch {
             got: BTreeMap::new(),
             began: Moment::ZERO,
             lost: 0,
+            arrived: 0,
             offset: Some(0),
             again: false,
             slack: Duration::ZERO,
@@ -170,10 +175,16 @@ impl Watch {
         }
     }
 
-    /// A datagram arrived before the viewer had keys: to it, it is lost.
-    pub(crate) fn came_too_early(&mut self, rtp: Rtp) {
+    /// A datagram arrived. To a viewer that has no keys yet it is lost, and so is one that so many others overtook that its
+    /// number is below the window in which a receiver of SRTP can tell it from a replay.
+    pub(crate) fn arrives(&mut self, rtp: Rtp, has_keys: bool) {
         let number = self.highest.extend(rtp.seq).0;
-        if let Some(sent) = self.sent.get_mut(&number).filter(|sent| !sent.lost) {
+        let too_late = number + REPLAY_WINDOW < self.arrived;
+        self.arrived = self.arrived.max(number);
+        let unseen = !self.got.contains_key(&number);
+        if (!has_keys || too_late)
+            && let Some(sent) = self.sent.get_mut(&number).filter(|sent| !sent.lost && unseen)
+        {
             sent.lost = true;
             self.lost += 1;
         }

@@ -7,17 +7,18 @@ use crate::{client::{Role, Said}, link::Class, random::hash, watch::Seen};
 
 impl World<'_> {
     pub(super) fn to_client(&mut self, place: usize, bytes: &[u8]) -> Outcome {
-        let now = self.instant();
+        let (now, moment) = (self.instant(), self.now);
         let client = self.client(place)?;
         if client.gone {
             return Ok(());
         }
-        if let Class::Media(rtp) = Class::of(bytes, client.repairs)
-            && !client.peer.is_connected()
-        {
+        if let Class::Media(rtp) = Class::of(bytes, client.repairs) {
             let kind = if rtp.pt == client.sound_pt { Kind::Audio } else { Kind::Video };
-            client.watch_mut(kind).came_too_early(rtp);
+            let early = !client.peer.is_connected();
+            client.watch_mut(kind).arrives(rtp, !early);
+            self.trace.note(moment, "is reached by", place, rtp.seq.into(), early.into());
         }
+        let client = self.client(place)?;
         client.datagram(now, super::SERVER, &mut bytes.to_vec());
         self.drain_client(place)
     }

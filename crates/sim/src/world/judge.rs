@@ -86,7 +86,8 @@ impl World<'_> {
     pub(super) fn judge_client(&mut self, place: usize, early: bool) -> Outcome {
         let now = self.now;
         let Some(client) = self.clients.get(place) else { return Ok(()) };
-        let until = if early { now.saturating_sub(longest(client) * 2 + Duration::from_secs(1)) } else { Moment::MAX };
+        let patience = if early { Duration::from_secs(1) } else { Duration::ZERO };
+        let until = now.saturating_sub(longest(client) * 2 + patience);
         let spared = client.down.path().spares_repairs && client.up.path().spares_repairs;
         let unharmed = |path: &crate::Path| path.outages.is_empty() && path.rate.is_none();
         let repaired = spared && unharmed(client.down.path()) && unharmed(client.up.path()) && client.rebound.is_none();
