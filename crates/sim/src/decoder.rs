@@ -105,6 +105,10 @@ impl Decoder {
                 return Err(format!("{name} came as number {number} behind {had}: no number is missing between them"));
             }
         } else if stamp.part > 0 {
+            if stamp.key && self.last.is_none() {
+                // What begins the key frame, its parameter sets, was overtaken on the way to the server.
+                self.lose(now);
+            }
             if self.broken_since.is_none() {
                 return Err(format!("{name} came as number {number}, and its beginning never did"));
             }
@@ -128,7 +132,6 @@ impl Decoder {
             self.key_frames += 1;
             self.broken_since = None;
         }
-        let _ = now;
         Ok(())
     }
 }

@@ -79,6 +79,10 @@ pub(crate) struct Watch {
     lost: u64,
     /// The highest number that arrived.
     arrived: u64,
+    /// The number that arrived first: what came before it is from before the stream, to a receiver.
+    first_got: Option<u64>,
+    /// Tracks that it got, and when it left them.
+    left: Vec<(u32, Moment)>,
     /// By how much times differ from those of the track; known when the first live packet came.
     offset: Option<i32>,
     /// It was subscribed to the track that it had, once more.
@@ -103,6 +107,8 @@ impl Watch {
             began: Moment::ZERO,
             lost: 0,
             arrived: 0,
+            first_got: None,
+            left: Vec::new(),
             offset: Some(0),
             again: false,
             slack: Duration::ZERO,
@@ -118,6 +124,7 @@ impl Watch {
     /// It gets this track from now on.
     pub(crate) fn subscribe(&mut self, now: Moment, track: Option<u32>) {
         self.before = self.track.map(|before| (before, now));
+        self.left.extend(self.track.map(|track| (track, now)));
         let had = self.got.last_key_value().map(|(_, got)| got.stamp.track);
         self.again |= track.is_some() && (self.track == track || had == track);
         if self.before.is_some() || !self.got.is_empty() {
@@ -207,6 +214,7 @@ impl Watch {
         }
         self.is_in_time(sent, tapped, track.hold).map_err(|error| format!("{what}, {error}"))?;
         self.has_its_time(seen.time, tapped, ledger).map_err(|error| format!("{what}, {error}"))?;
+        self.first_got.get_or_insert(number);
         if self.got.insert(number, Got { stamp, time: seen.time }).is_some() {
             return Err(format!("{what}, arrived twice"));
         }
@@ -328,7 +336,8 @@ impl Watch {
             }
             last = Some((*number, *got));
         }
-        let unseen = self.sent.iter().filter(|(number, sent)| !sent.lost && sent.at < until && !self.got.contains_key(number));
+        let first = self.first_got.unwrap_or(u64::MAX);
+        let unseen = self.sent.range(first..).filter(|(number, sent)| !sent.lost && sent.at < until && !self.got.contains_key(number));
         match unseen.map(|(number, _)| number).next() {
             Some(number) => Err(format!("{} number {number} arrived, but the viewer never saw it", self.kind.name())),
             None => Ok(()),
@@ -347,6 +356,7 @@ impl Watch {
         match self.sent.get(&missing) {
             Some(sent) if sent.lost && !(all_repaired && self.kind == Kind::Video) => Ok(()),
             Some(sent) if sent.lost => Err(format!("{kind} number {missing} was lost and never repaired")),
+            Some(_) if self.first_got.is_some_and(|first| missing < first) => Ok(()),
             Some(_) => Err(format!("{kind} number {missing} arrived, but the viewer never saw it")),
             None => {
                 // What overtook the beginning of the picture that the viewer began with was not sent to it.
@@ -354,7 +364,10 @@ impl Watch {
                 let began = first.and_then(|first| ledger.get(first.track)?.find(first.seq)).map(|tapped| tapped.at);
                 let came = |track: u32, seq: Option<u64>| {
                     let tapped = seq.and_then(|seq| ledger.get(track).and_then(|track| track.find(seq)));
-                    tapped.is_some_and(|tapped| began.is_none_or(|began| tapped.at > began))
+                    let left = self.left.iter().find(|(left, _)| *left == track).map(|(_, at)| *at);
+                    tapped.is_some_and(|tapped| {
+                        began.is_none_or(|began| tapped.at > began) && left.is_none_or(|left| tapped.at < left)
+                    })
                 };
                 let by_one = came(one.stamp.track, one.stamp.seq.checked_add(missing - a));
                 let by_two = came(two.stamp.track, two.stamp.seq.checked_sub(b - missing));
