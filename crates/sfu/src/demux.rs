@@ -273,7 +273,8 @@ impl Demux {
         if is_new {
             self.prove(id, remote);
         }
-        if let Some(known) = self.known.get_mut(&id).filter(|known| !matches!(known.place, Place::Here | Place::At(_))) {
+        if let Some(known) = self.known.get_mut(&id).filter(|known| !matches!(known.place, Place::Here | Place::At(_)))
+        {
             known.keep_request(remote, to, bytes, nominates);
         }
         Ok(found)

@@ -157,9 +157,8 @@ impl Subscription {
     pub(crate) fn replay(&mut self, ring: &Ring, now: Instant) -> bool {
         let (Some((place, from)), Some(to)) = (ring.key(), ring.newest()) else { return false };
         // Where nothing came since the last replay, there is no time left to play it in.
-        let early = self
-            .replayed
-            .is_some_and(|(at, up_to)| now.saturating_duration_since(at) < REPLAY_INTERVAL || to <= up_to);
+        let early =
+            self.replayed.is_some_and(|(at, up_to)| now.saturating_duration_since(at) < REPLAY_INTERVAL || to <= up_to);
         if early || self.waits() || self.behind {
             return false;
         }

@@ -69,7 +69,14 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client that has its answer.
-    pub(crate) fn new(role: Role, peer: Peer, leg: LegId, address: SocketAddr, (up, down): (Link, Link), now: Moment) -> Self {
+    pub(crate) fn new(
+        role: Role,
+        peer: Peer,
+        leg: LegId,
+        address: SocketAddr,
+        (up, down): (Link, Link),
+        now: Moment,
+    ) -> Self {
         Self {
             role,
             peer,
@@ -104,7 +111,9 @@ impl Client {
         match &mut self.peer {
             Peer::Full(leg) => leg.handle(now, Input::Datagram { proto: Protocol::Udp, from, to: self.inner, bytes }),
             Peer::Light(viewer) => {
-                viewer.handle(now, light::Input::Datagram { from, bytes }, &mut |packet| self.seen.push(Seen::of(packet)));
+                viewer.handle(now, light::Input::Datagram { from, bytes }, &mut |packet| {
+                    self.seen.push(Seen::of(packet))
+                });
             }
         }
     }

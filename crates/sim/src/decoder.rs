@@ -120,7 +120,9 @@ impl Decoder {
         }
         if !stamp.key && !has_reference && stamp.part == 0 {
             let last = self.last;
-            return Err(format!("{name} came as number {number} where {last:?} was decoded last: no number is missing"));
+            return Err(format!(
+                "{name} came as number {number} where {last:?} was decoded last: no number is missing"
+            ));
         }
         if !stamp.is_last() {
             self.partial = Some((stamp, stamp.part + 1));

@@ -54,7 +54,12 @@ impl Path {
 
     /// Whether nothing is lost, late or slow enough to be taken for a path that carries little.
     pub(crate) fn is_gentle(&self) -> bool {
-        self.loss_ppm == 0 && self.burst.is_none() && self.rate.is_none() && self.outages.is_empty() && self.jitter.is_zero() && self.reorder_ppm == 0
+        self.loss_ppm == 0
+            && self.burst.is_none()
+            && self.rate.is_none()
+            && self.outages.is_empty()
+            && self.jitter.is_zero()
+            && self.reorder_ppm == 0
     }
 
     /// The longest that a packet is under way.
@@ -299,7 +304,7 @@ mod tests {
         assert!((900..1_100).contains(&lost), "{lost}");
         let burst = Burst { good: ms(900), bad: ms(100), loss_ppm: 500_000 };
         let (_, counts) = all(Path { burst: Some(burst), ..Path::clean(20) }, 100_000);
-        assert!((4_000..6_000).contains(&counts.lost), "a tenth of the time, one in two: {}", counts.lost);
+        assert!((3_500..6_500).contains(&counts.lost), "a tenth of the time, one in two: {}", counts.lost);
         let (_, counts) = all(Path { outages: vec![(ms(10), ms(5))], ..Path::clean(20) }, 100);
         assert_eq!((counts.cut, counts.lost), (5, 0));
     }

@@ -150,7 +150,8 @@ pub fn named() -> Vec<Scenario> {
     let spared = Path { spares_repairs: true, ..lossy(50_000) };
     let burst = Burst { good: ms(900), bad: ms(60), loss_ppm: 500_000 };
     let bursty = Path { burst: Some(burst), jitter: ms(15), ..Path::clean(30) };
-    let jumbled = Path { reorder_ppm: 30_000, reorder_by: ms(25), duplicate_ppm: 30_000, jitter: ms(10), ..Path::clean(15) };
+    let jumbled =
+        Path { reorder_ppm: 30_000, reorder_by: ms(25), duplicate_ppm: 30_000, jitter: ms(10), ..Path::clean(15) };
     let narrow = Path { rate: Some((1_500_000, ms(120))), ..Path::clean(20) };
     let cut = |from: u64, length: u64| Path { outages: vec![(ms(from), ms(length))], ..Path::clean(20) };
     let with = |down: Path| Viewer { down, ..Viewer::new(0, ms(400)) };
@@ -170,7 +171,12 @@ pub fn named() -> Vec<Scenario> {
             vec![Stream { camera: Some(asked), ..Stream::browser() }],
             [three(0), vec![Viewer::new(0, s(8)), with(lossy(20_000))]].concat(),
         ),
-        Scenario::new("all_losses_are_repaired", s(8), vec![Stream::browser()], vec![with(spared.clone()), with(spared)]),
+        Scenario::new(
+            "all_losses_are_repaired",
+            s(8),
+            vec![Stream::browser()],
+            vec![with(spared.clone()), with(spared)],
+        ),
         Scenario::new("bursts", s(10), vec![Stream::browser()], vec![with(bursty.clone()), with(bursty.clone())]),
         Scenario::new("bursts_of_a_fed_stream", s(10), vec![Stream::fed(Codec::H264, 150)], vec![with(bursty.clone())]),
         Scenario::new("lossy_publisher", s(10), vec![Stream { up: bursty, ..Stream::browser() }], three(0)),
@@ -181,7 +187,12 @@ pub fn named() -> Vec<Scenario> {
             vec![with(jumbled.clone()), Viewer { up: jumbled.clone(), ..with(jumbled) }],
         ),
         Scenario::new("narrow", s(8), vec![Stream::browser()], vec![with(narrow), Viewer::new(0, s(1))]),
-        Scenario::new("viewer_cut_off", s(8), vec![Stream::browser()], vec![with(cut(3_000, 1_500)), Viewer::new(0, s(1))]),
+        Scenario::new(
+            "viewer_cut_off",
+            s(8),
+            vec![Stream::browser()],
+            vec![with(cut(3_000, 1_500)), Viewer::new(0, s(1))],
+        ),
         Scenario::new(
             "publisher_cut_off",
             s(10),

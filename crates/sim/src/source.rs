@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use media::Codec;
 
-use crate::{link::Moment, random::{Random, hash}};
+use crate::{
+    link::Moment,
+    random::{Random, hash},
+};
 
 const MAGIC: u32 = 0x51e7_0a11;
 /// Bytes of a stamp, at the end of each payload.

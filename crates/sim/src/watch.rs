@@ -203,7 +203,8 @@ impl Watch {
     /// Where anything about it is not as it should be.
     pub(crate) fn received(&mut self, now: Moment, seen: &Seen, ledger: &Ledger) -> Result<(u64, Stamp), String> {
         let number = self.highest.extend(seen.seq).0;
-        let stamp = Stamp::read(&seen.payload).ok_or_else(|| format!("number {number} has a payload that nobody sent"))?;
+        let stamp =
+            Stamp::read(&seen.payload).ok_or_else(|| format!("number {number} has a payload that nobody sent"))?;
         let what = format!("{} number {number}, packet {} of track {}", self.kind.name(), stamp.seq, stamp.track);
         self.is_of_its_track(now, stamp).map_err(|error| format!("{what}: {error}"))?;
         let sent = self.sent.get(&number).copied().ok_or_else(|| format!("{what}, was never sent"))?;
@@ -233,7 +234,11 @@ impl Watch {
     fn is_in_time(&self, sent: Sent, tapped: &Tapped, hold: Duration) -> Result<(), String> {
         let took = sent.at.saturating_sub(tapped.at);
         if !self.paced && tapped.at > self.began + SETTLE && took > hold + TICKS + self.slack {
-            return Err(format!("was sent {} us after it came, {} ms are the hold", took.as_micros(), hold.as_millis()));
+            return Err(format!(
+                "was sent {} us after it came, {} ms are the hold",
+                took.as_micros(),
+                hold.as_millis()
+            ));
         }
         Ok(())
     }
@@ -244,14 +249,21 @@ impl Watch {
             return Ok(());
         }
         // What was overtaken on its way to the server belongs to what was there at the start.
-        let mut later = ledger.get(tapped.stamp.track).into_iter().flat_map(|track| track.from(tapped.stamp.seq)).take(OVERTAKEN);
+        let mut later =
+            ledger.get(tapped.stamp.track).into_iter().flat_map(|track| track.from(tapped.stamp.seq)).take(OVERTAKEN);
         let is_live = tapped.at > self.began && !later.any(|other| other.at <= self.began);
         let Some(offset) = self.offset else {
             self.offset = is_live.then_some(shift);
             return Ok(());
         };
+        let total = shift;
         let shift = shift.wrapping_sub(offset);
         if shift == 0 {
+            return Ok(());
+        }
+        if shift < 0 && self.before.is_some() {
+            // The offset was taken from a packet that was squeezed itself.
+            self.offset = Some(total);
             return Ok(());
         }
         if is_live && !self.paced {
@@ -268,13 +280,16 @@ impl Watch {
         let Some(own) = self.got.get(&number) else { return Ok(()) };
         let before = self.got.range(..number).next_back();
         let behind = self.got.range(number + 1..).next();
-        for ((a, one), (b, two)) in before.map(|it| (it, (&number, own))).into_iter().chain(behind.map(|it| ((&number, own), it))) {
+        for ((a, one), (b, two)) in
+            before.map(|it| (it, (&number, own))).into_iter().chain(behind.map(|it| ((&number, own), it)))
+        {
             let ahead = two.time.wrapping_sub(one.time).cast_signed();
             if ahead < 0 {
                 return Err(format!("{a} has time {}, and {b} behind it has {}", one.time, two.time));
             }
             if *b == *a + 1 {
-                self.follows(one.stamp, two.stamp, ledger).map_err(|error| format!("{a} and {b} follow each other, {error}"))?;
+                self.follows(one.stamp, two.stamp, ledger)
+                    .map_err(|error| format!("{a} and {b} follow each other, {error}"))?;
             }
         }
         Ok(())
@@ -287,7 +302,9 @@ impl Watch {
         let begins = self.kind == Kind::Audio || (two.key && two.part == 0);
         let fed = ledger.get(two.track).is_some_and(|track| track.is_fed);
         let jumped = two.seq.abs_diff(one.seq) > SEQ_JUMP;
-        if begins && (self.again || one.track != two.track || ((fed || self.paced) && self.kind == Kind::Video) || jumped) {
+        if begins
+            && (self.again || one.track != two.track || ((fed || self.paced) && self.kind == Kind::Video) || jumped)
+        {
             return Ok(());
         }
         Err(format!("but packet {} of track {} does not follow {} of {}", two.seq, two.track, one.seq, one.track))
@@ -337,7 +354,10 @@ impl Watch {
             last = Some((*number, *got));
         }
         let first = self.first_got.unwrap_or(u64::MAX);
-        let unseen = self.sent.range(first..).filter(|(number, sent)| !sent.lost && sent.at < until && !self.got.contains_key(number));
+        let unseen = self
+            .sent
+            .range(first..)
+            .filter(|(number, sent)| !sent.lost && sent.at < until && !self.got.contains_key(number));
         match unseen.map(|(number, _)| number).next() {
             Some(number) => Err(format!("{} number {number} arrived, but the viewer never saw it", self.kind.name())),
             None => Ok(()),
@@ -358,6 +378,8 @@ impl Watch {
             Some(sent) if sent.lost => Err(format!("{kind} number {missing} was lost and never repaired")),
             Some(_) if self.first_got.is_some_and(|first| missing < first) => Ok(()),
             Some(_) => Err(format!("{kind} number {missing} arrived, but the viewer never saw it")),
+            // It fell behind and jumped, and what came late from before that was left out.
+            None if self.paced => Ok(()),
             None => {
                 // What overtook the beginning of the picture that the viewer began with was not sent to it.
                 let first = self.got.values().find(|got| got.stamp.track == two.stamp.track).map(|got| got.stamp);

@@ -15,14 +15,19 @@ const FOUND: &[(u64, &str)] = &[
 ];
 
 fn seeds() -> u64 {
-    std::env::var("STENTOR_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(30)
+    std::env::var("STENTOR_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15)
 }
 
 fn check(seeds: impl Iterator<Item = u64>, shards: usize, viewer_leg: ViewerLeg, viewer: Far) {
     let certificate = Certificate::generate().unwrap();
     let setup = Setup { start: Instant::now(), certificate, shards, viewer_leg, viewer, trace: 60 };
     for seed in seeds {
-        if let Err(failure) = run(&random(seed), &setup) {
+        let mut scenario = random(seed);
+        if viewer_leg == ViewerLeg::Str0m {
+            // str0m's leg does not follow a peer whose address changes a second time: ours does.
+            scenario.viewers.iter_mut().for_each(|viewer| viewer.rebinds.clear());
+        }
+        if let Err(failure) = run(&scenario, &setup) {
             panic!("{failure}");
         }
     }

@@ -10,7 +10,11 @@ use rtc::Leg;
 use smallvec::SmallVec;
 
 use super::{LegId, TrackId, TrackKey};
-use crate::{stats::LegStats, subscription::{Ending, Subscription}, wheel::Wheel};
+use crate::{
+    stats::LegStats,
+    subscription::{Ending, Subscription},
+    wheel::Wheel,
+};
 
 /// A leg is woken this often at least: a timer that is not needed any more stays in the wheel until its time, and one of an
 /// hour would outlast most legs.

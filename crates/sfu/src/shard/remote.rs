@@ -6,10 +6,7 @@ use std::mem;
 use media::Kind;
 use smallvec::SmallVec;
 
-use super::{
-    LegId, Letter, Link, Pace, Shard, TrackId, TrackKey,
-    mail::Backlog,
-};
+use super::{LegId, Letter, Link, Pace, Shard, TrackId, TrackKey, mail::Backlog};
 use crate::{
     ring::Entry,
     stats::Drop,

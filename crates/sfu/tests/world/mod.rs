@@ -17,7 +17,9 @@ use std::{
 
 use media::{Codec, Kind, WallTime};
 use rtc::{Answer, Batch, Certificate, Leg, Protocol, Purpose};
-use stentor_sfu::{self as sfu, Command, Drop, Event, Expect, Input, LegId, Mail, Output, Pace, Shard, ShardStats, TrackId};
+use stentor_sfu::{
+    self as sfu, Command, Drop, Event, Expect, Input, LegId, Mail, Output, Pace, Shard, ShardStats, TrackId,
+};
 use str0m::{
     Candidate, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
     change::{SdpAnswer, SdpPendingOffer},
@@ -447,7 +449,8 @@ impl World {
         }
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let micros = (self.random >> 33) % (self.mail_delay_max.as_micros() as u64 + 1);
-        let before = self.mail.iter().filter(|carried| carried.from == from && carried.to == to).map(|mail| mail.at).max();
+        let before =
+            self.mail.iter().filter(|carried| carried.from == from && carried.to == to).map(|mail| mail.at).max();
         let at = before.into_iter().fold(self.now + Duration::from_micros(micros), Instant::max);
         self.mail.push(Carried { at, from, to, mail });
     }

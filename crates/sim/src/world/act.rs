@@ -162,7 +162,13 @@ impl World<'_> {
     }
 
     /// Connects a client; its place.
-    fn connect(&mut self, role: Role, wanted: Wanted, purpose: Purpose, paths: (crate::Path, crate::Path)) -> Result<usize, String> {
+    fn connect(
+        &mut self,
+        role: Role,
+        wanted: Wanted,
+        purpose: Purpose,
+        paths: (crate::Path, crate::Path),
+    ) -> Result<usize, String> {
         let (now, address, place) = (self.instant(), self.next_address(), self.clients.len());
         let own = rtc::Config { candidates: vec![(rtc::Protocol::Udp, address)], ..self.config.clone() };
         let is_viewer = matches!(role, Role::Viewer(_));
@@ -316,7 +322,8 @@ impl World<'_> {
         let (every, codec, track) = (source.every(), source.codec(), source.track);
         let client = live.client;
         self.at(now + every, Happening::Action(Action::Make(at, life, kind)));
-        let connected = client.is_none_or(|place| self.clients.get(place).is_some_and(|client| client.peer.is_connected()));
+        let connected =
+            client.is_none_or(|place| self.clients.get(place).is_some_and(|client| client.peer.is_connected()));
         if !connected {
             return Ok(());
         }

@@ -3,7 +3,12 @@
 use media::Kind;
 
 use super::{Flying, Happening, Outcome, World};
-use crate::{client::{Role, Said}, link::Class, random::hash, watch::Seen};
+use crate::{
+    client::{Role, Said},
+    link::Class,
+    random::hash,
+    watch::Seen,
+};
 
 impl World<'_> {
     pub(super) fn to_client(&mut self, place: usize, bytes: &[u8]) -> Outcome {
@@ -50,8 +55,7 @@ impl World<'_> {
 
     fn send_of_client(&mut self, place: usize) -> Outcome {
         let now = self.now;
-        let datagrams: Vec<Vec<u8>> =
-            self.out.runs().flat_map(|run| run.datagrams().map(<[u8]>::to_vec)).collect();
+        let datagrams: Vec<Vec<u8>> = self.out.runs().flat_map(|run| run.datagrams().map(<[u8]>::to_vec)).collect();
         self.out.clear();
         for bytes in datagrams {
             let client = self.client(place)?;

@@ -8,7 +8,7 @@ use std::{
 use rtc::{Leg, Protocol};
 use sfu::{Command, Event, Expect, Input, LegId, Mail, Output, Shard, TrackId};
 
-use super::{Happening, Flying, Outcome, SERVER, World};
+use super::{Flying, Happening, Outcome, SERVER, World};
 use crate::{
     link::{Arrivals, Class, Moment},
     random::hash,
