@@ -214,14 +214,16 @@ impl Peer {
 
 /// An offer that waits for its answer.
 pub(crate) enum Offer {
-    Full(Offering),
+    Full(Box<Offering>),
     Light(Box<light::Viewer>),
 }
 
 impl Offer {
     pub(crate) fn new(far: Far, config: &rtc::Config, wanted: Wanted, seed: u64, now: Instant) -> Result<Self, String> {
         match far {
-            Far::Full => Offering::new(config, wanted, now).map(Self::Full).map_err(|error| error.to_string()),
+            Far::Full => Offering::new(config, wanted, now)
+                .map(|offering| Self::Full(Box::new(offering)))
+                .map_err(|error| error.to_string()),
             Far::Light => {
                 let local = config.candidates.first().map(|(_, address)| *address);
                 let own = light::Config { local, ..light::Config::new(config.certificate.clone()) };

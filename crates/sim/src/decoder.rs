@@ -31,11 +31,6 @@ impl Decoder {
         self.pictures
     }
 
-    /// Key frames decoded so far.
-    pub(crate) fn key_frames(&self) -> u64 {
-        self.key_frames
-    }
-
     /// How often the picture was lost.
     pub(crate) fn breaks(&self) -> u64 {
         self.breaks
@@ -100,7 +95,8 @@ impl Decoder {
         if let Some((of, part)) = begun {
             let goes_on = (of.track, of.frame, part) == (stamp.track, stamp.frame, stamp.part);
             // Where the server begins anew in the middle of a picture, decoders drop what they have of it.
-            if !goes_on && !(stamp.key && stamp.part == 0) {
+            let begins_anew = stamp.key && stamp.part == 0;
+            if !goes_on && !begins_anew {
                 let had = format!("picture {} of track {} up to part {part} of {}", of.frame, of.track, of.parts);
                 return Err(format!("{name} came as number {number} behind {had}: no number is missing between them"));
             }

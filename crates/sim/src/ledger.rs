@@ -31,7 +31,6 @@ pub(crate) struct Track {
     pub is_fed: bool,
     made: BTreeMap<u64, u32>,
     tapped: BTreeMap<u64, Tapped>,
-    newest: Option<Tapped>,
     shift: Option<u64>,
     asked: Vec<Moment>,
 }
@@ -39,7 +38,7 @@ pub(crate) struct Track {
 impl Track {
     fn new(codec: Codec, hold: Duration, is_fed: bool) -> Self {
         let (made, tapped) = (BTreeMap::new(), BTreeMap::new());
-        Self { codec, hold, is_fed, made, tapped, newest: None, shift: None, asked: Vec::new() }
+        Self { codec, hold, is_fed, made, tapped, shift: None, asked: Vec::new() }
     }
 
     /// A packet of a number, where it came into the track.
@@ -50,11 +49,6 @@ impl Track {
     /// Packets from a number on that came into the track.
     pub(crate) fn from(&self, seq: u64) -> impl Iterator<Item = &Tapped> {
         self.tapped.range(seq..).map(|(_, tapped)| tapped)
-    }
-
-    /// The packet that came last.
-    pub(crate) fn newest(&self) -> Option<Tapped> {
-        self.newest
     }
 
     /// How often its source was asked for a key frame.
@@ -91,7 +85,6 @@ impl Track {
         if self.tapped.insert(stamp.seq, tapped).is_some() {
             return Err(format!("packet {} came into the track twice", stamp.seq));
         }
-        self.newest = Some(tapped);
         Ok(())
     }
 

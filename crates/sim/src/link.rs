@@ -149,6 +149,18 @@ pub struct Counts {
     pub duplicated: u64,
 }
 
+impl Counts {
+    /// Those of another link, too.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.lost += other.lost;
+        self.overflowed += other.overflowed;
+        self.cut += other.cut;
+        self.reordered += other.reordered;
+        self.duplicated += other.duplicated;
+    }
+}
+
 /// When a datagram arrives: never, once or twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arrivals {

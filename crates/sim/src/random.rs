@@ -37,12 +37,6 @@ impl Random {
     pub(crate) fn ms(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_micros(self.between(from * 1_000, to * 1_000))
     }
-
-    /// Another sequence, that has nothing in common with this one.
-    #[must_use]
-    pub(crate) fn fork(&mut self) -> Self {
-        Self(mix(self.draw() ^ 0x5851_f42d_4c95_7f2d))
-    }
 }
 
 /// A number that depends on every bit of all that is given.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::link::Moment;
+use crate::link::{Counts, Moment};
 
 /// What happened in a run in which nothing went wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Report {
     pub key_frames_asked: u64,
     /// Viewers that connected.
     pub viewers: u64,
+    /// What happened on all links.
+    pub links: Counts,
     /// The same in every run of the scenario.
     pub digest: u64,
     /// What viewers got, wherever and whenever: the same for every number of shards.

@@ -236,7 +236,7 @@ fn stream(random: &mut Random, length: Moment) -> Stream {
     };
     let camera = Camera {
         codec,
-        fps: [15, 25, 30, 50, 60][random.below(5) as usize % 5],
+        fps: [15, 25, 30, 50, 60].get(random.below(5) as usize).copied().unwrap_or(30),
         group,
         key_parts: random.between(2, 40) as u16,
         parts_max: random.between(1, 8) as u16,

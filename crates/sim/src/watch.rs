@@ -374,7 +374,7 @@ impl Watch {
     ) -> Result<(), String> {
         let kind = self.kind.name();
         match self.sent.get(&missing) {
-            Some(sent) if sent.lost && !(all_repaired && self.kind == Kind::Video) => Ok(()),
+            Some(sent) if sent.lost && !(all_repaired && self.left.is_empty() && self.kind == Kind::Video) => Ok(()),
             Some(sent) if sent.lost => Err(format!("{kind} number {missing} was lost and never repaired")),
             Some(_) if self.first_got.is_some_and(|first| missing < first) => Ok(()),
             Some(_) => Err(format!("{kind} number {missing} arrived, but the viewer never saw it")),

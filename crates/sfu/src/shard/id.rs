@@ -39,7 +39,7 @@ impl TrackId {
 
 fn with_home(home: usize, number: u64) -> u64 {
     debug_assert!(home < SHARDS_MAX && number >> NUMBER_BITS == 0);
-    ((home % SHARDS_MAX) as u64) << NUMBER_BITS | number & (1 << NUMBER_BITS) - 1
+    ((home % SHARDS_MAX) as u64) << NUMBER_BITS | (number & ((1 << NUMBER_BITS) - 1))
 }
 
 fn home_of(id: u64) -> usize {

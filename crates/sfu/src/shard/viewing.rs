@@ -2,7 +2,6 @@
 
 use media::{Kind, RtpPacket};
 use rtc::Batch;
-use smallvec::SmallVec;
 
 use super::{LegId, LegKey, Letter, Pace, Shard, TrackId, TrackKey};
 use crate::{

@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
+    dead_code,
     unreachable_pub
 )]
 

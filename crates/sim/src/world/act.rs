@@ -121,6 +121,7 @@ impl World<'_> {
         let Some(goodbye) = self.scenario.streams.get(at).map(|stream| stream.goodbye) else { return Ok(()) };
         let Some(client) = self.streams.get_mut(at).map(|live| {
             live.life += 1;
+            live.since = None;
             live.client
         }) else {
             return Ok(());

@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl World<'_> {
-    pub(super) fn to_client(&mut self, place: usize, bytes: &[u8]) -> Outcome {
+    pub(super) fn reach_client(&mut self, place: usize, bytes: &[u8]) -> Outcome {
         let (now, moment) = (self.instant(), self.now);
         let client = self.client(place)?;
         if client.gone {

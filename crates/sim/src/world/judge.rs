@@ -165,6 +165,10 @@ impl World<'_> {
             report.tapped += track.tapped();
             report.key_frames_asked += track.asked() as u64;
         }
+        for client in &self.clients {
+            report.links.add(client.up.counts());
+            report.links.add(client.down.counts());
+        }
         for (place, client) in self.clients.iter().enumerate().filter(|(_, c)| matches!(c.role, Role::Viewer(_))) {
             report.viewers += u64::from(client.connected.is_some());
             report.pictures += client.decoder.pictures();

@@ -83,8 +83,8 @@ struct Flying {
 enum Happening {
     Arrival(Flying),
     Action(Action),
-    /// From one shard to another.
-    Mail(usize, usize, Box<sfu::Mail>),
+    /// For a shard, from another.
+    Mail(usize, Box<sfu::Mail>),
 }
 
 /// What goes wrong in a step, in a sentence.
@@ -225,7 +225,7 @@ impl<'a> World<'a> {
             return match self.happenings.remove(&number) {
                 Some(Happening::Arrival(flying)) => self.arrive(&flying),
                 Some(Happening::Action(action)) => self.act(action),
-                Some(Happening::Mail(_, to, mail)) => self.tell(to, Input::Mail(*mail)),
+                Some(Happening::Mail(to, mail)) => self.tell(to, Input::Mail(*mail)),
                 None => Ok(()),
             };
         }
@@ -244,9 +244,9 @@ impl<'a> World<'a> {
 
     fn arrive(&mut self, flying: &Flying) -> Outcome {
         if flying.to_server {
-            return self.to_shard(flying);
+            return self.reach_shard(flying);
         }
-        self.to_client(flying.client, &flying.bytes)
+        self.reach_client(flying.client, &flying.bytes)
     }
 
     fn client(&mut self, at: usize) -> Result<&mut Client, String> {

@@ -66,7 +66,7 @@ impl World<'_> {
         self.drain_shard(at)
     }
 
-    pub(super) fn to_shard(&mut self, flying: &Flying) -> Outcome {
+    pub(super) fn reach_shard(&mut self, flying: &Flying) -> Outcome {
         let at = self.hashed(flying.outer);
         self.tell(at, Input::Datagram { proto: Protocol::Udp, from: flying.outer, to: SERVER, bytes: &flying.bytes })
     }
@@ -80,7 +80,7 @@ impl World<'_> {
         let last = self.posted.entry((from, to)).or_default();
         *last = at.max(*last);
         let at = *last;
-        self.at(at, Happening::Mail(from, to, Box::new(mail)));
+        self.at(at, Happening::Mail(to, Box::new(mail)));
         Ok(())
     }
 
