@@ -17,13 +17,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("live", &["media", "wire", "codec"]),
     ("sfu", &["media", "rtc"]),
     ("store", &[]),
+    ("sim", &["media", "rtc", "sfu"]),
     ("load", &["media", "net", "wire", "rtc"]),
     ("client", &["media", "wire", "rtc", "live"]),
     ("server", &["media", "net", "wire", "rtc", "codec", "live", "sfu", "store", "client"]),
 ];
 
 /// Crates that are given time, bytes and randomness, and ask nobody for them.
-const SANS_IO: &[&str] = &["media", "wire", "rtc", "live", "sfu"];
+const SANS_IO: &[&str] = &["media", "wire", "rtc", "live", "sfu", "sim"];
 
 /// The homes of unsafe code.
 const UNSAFE: &[&str] = &["net", "codec"];

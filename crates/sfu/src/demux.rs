@@ -153,6 +153,11 @@ impl Demux {
         self.by_remote.len() + self.by_ufrag.len() + self.known.len() + self.tcp.len()
     }
 
+    /// Addresses and user names that are known.
+    pub(crate) fn names(&self) -> (usize, usize) {
+        (self.by_remote.len() + self.tcp.len(), self.by_ufrag.len().max(self.known.len()))
+    }
+
     pub(crate) fn place(&self, id: LegId) -> Option<&Place> {
         self.known.get(&id).map(|known| &known.place)
     }

@@ -18,6 +18,8 @@ const PACKETS_MAX: usize = 16_384;
 const HISTORY: Duration = Duration::from_millis(1_500);
 /// Bytes of packets older than the key frame at most.
 const HISTORY_BYTES_MAX: usize = 1 << 20;
+/// A source that jumps by more sequence numbers than this has begun anew: what came before is nothing to begin with.
+pub(crate) const SEQ_JUMP: u64 = 512;
 /// Packets that came out of order are this near to their place; further away nobody looks.
 const REACH: u64 = 128;
 
@@ -87,6 +89,9 @@ pub(crate) enum Added {
 impl Ring {
     /// Adds a packet.
     pub(crate) fn push(&mut self, entry: Entry, key_start: bool, rate_hz: u32, limits: Limits) -> Added {
+        if self.entries.back().is_some_and(|last| last.seq.0.abs_diff(entry.seq.0) > SEQ_JUMP) {
+            self.key = None;
+        }
         let begins = key_start && self.key.is_none_or(|key| entry.time > key.time);
         if begins {
             self.key = Some(Key { place: self.end(), time: entry.time, bytes: 0 });

@@ -7,15 +7,13 @@ use rtc::{Batch, Leg, NotSent, Outgoing};
 use smallvec::SmallVec;
 
 use crate::{
-    ring::{Entry, Ring},
+    ring::{Entry, Ring, SEQ_JUMP},
     shard::TrackKey,
     stats::Drop,
 };
 
 /// Sequence numbers towards viewers begin here: far enough from 0 that a late packet from before the first has a number.
 const SEQ_FIRST: u64 = 1_024;
-/// A source that jumps by more sequence numbers than this has begun anew; the viewer is not told of a gap.
-const SEQ_JUMP: u64 = 512;
 /// Packets of a backlog that go out in one tick of a millisecond: some 150 Mbit/s.
 const BURST: usize = 16;
 /// Packets that go to one viewer at once at most; what is left goes with the next tick.
@@ -80,13 +78,30 @@ pub(crate) struct Subscription {
     stretches: SmallVec<[Stretch; 2]>,
     highest_source: u64,
     highest_viewer: u64,
-    replayed: Option<Instant>,
+    /// When it was played the ring once more, and up to where.
+    replayed: Option<(Instant, MediaTime)>,
+    /// Where the peer is with another track of this kind, which this one goes on from; until it has.
+    after: Option<Ending>,
+    /// It went on from another: numbers before its own are not its own.
+    goes_on: bool,
+    /// What is added to times, so that they go on.
+    offset: i64,
+    /// The latest time that was sent, and when.
+    latest: Option<(MediaTime, Instant)>,
+}
+
+/// Where the numbers and times of a peer are when it gets no more of a track: those of the next track of this kind go on
+/// from here. A number that is used twice would be encrypted twice with one nonce, and times that go back freeze players.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub(crate) number: u64,
+    time: MediaTime,
+    at: Instant,
 }
 
 impl Subscription {
-    /// A viewer that has got `highest` of this kind before, from whatever track; 0 for nothing. Numbers go on from there, since
-    /// none may be used twice with the same keys.
-    pub(crate) fn new(track: TrackKey, codec: Codec, highest: u64) -> Self {
+    /// A viewer of a track, which goes on where another of this kind ended.
+    pub(crate) fn new(track: TrackKey, codec: Codec, after: Option<Ending>) -> Self {
         Self {
             track,
             codec,
@@ -98,14 +113,19 @@ impl Subscription {
             squeeze: None,
             stretches: SmallVec::new(),
             highest_source: 0,
-            highest_viewer: highest,
+            highest_viewer: 0,
             replayed: None,
+            after,
+            goes_on: after.is_some(),
+            offset: 0,
+            latest: None,
         }
     }
 
-    /// The highest number that the viewer has got; 0 for none.
-    pub(crate) fn highest(&self) -> u64 {
-        self.highest_viewer
+    /// Where another track goes on.
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        let latest = self.latest.map(|(time, at)| Ending { number: self.highest_viewer, time, at });
+        latest.or(self.after)
     }
 
     /// Whether it waits for a key frame.
@@ -136,11 +156,13 @@ impl Subscription {
     /// cannot be asked for a key frame. False where it may not.
     pub(crate) fn replay(&mut self, ring: &Ring, now: Instant) -> bool {
         let (Some((place, from)), Some(to)) = (ring.key(), ring.newest()) else { return false };
-        let early = self.replayed.is_some_and(|at| now.saturating_duration_since(at) < REPLAY_INTERVAL);
+        // Where nothing came since the last replay, there is no time left to play it in.
+        let early =
+            self.replayed.is_some_and(|(at, up_to)| now.saturating_duration_since(at) < REPLAY_INTERVAL || to <= up_to);
         if early || self.waits() || self.behind {
             return false;
         }
-        self.replayed = Some(now);
+        self.replayed = Some((now, to));
         self.begin_at(place, from, Some(Squeeze { from, to, base: to + 1, ticks: REPLAY_TICKS }));
         true
     }
@@ -176,6 +198,14 @@ impl Subscription {
         let mut allowance = if self.codec.kind() == Kind::Audio { usize::MAX } else { leg.allowance(now) };
         for _ in 0..most {
             let Some(entry) = ring.get(place) else { break };
+            if self.has_lost_its_place(entry) {
+                // What the pictures behind a long gap refer to is lost, and players would not see the gap.
+                done.jumped += 1;
+                if !self.start_from(ring) {
+                    self.state = State::Waiting;
+                }
+                return;
+            }
             if entry.payload.len() > allowance {
                 break;
             }
@@ -203,7 +233,8 @@ impl Subscription {
     ) -> Result<(), Drop> {
         let seq = SeqNo(self.highest_viewer).extend(number).0;
         let stretch = self.stretches.iter().rev().find(|stretch| stretch.first <= seq).or(self.stretches.first());
-        let stretch = stretch.filter(|_| seq <= self.highest_viewer).ok_or(Drop::NotRepairable)?;
+        let own = |stretch: &&Stretch| seq <= self.highest_viewer && !(self.goes_on && seq < stretch.first);
+        let stretch = stretch.filter(own).ok_or(Drop::NotRepairable)?;
         let source = seq.checked_add_signed(-stretch.shift).ok_or(Drop::NotRepairable)?;
         let entry = ring.find(SeqNo(source)).ok_or(Drop::NotRepairable)?;
         leg.resend(now, self.codec.kind(), self.outgoing(entry, seq, stretch.squeeze), out).map_err(why)
@@ -214,17 +245,34 @@ impl Subscription {
             return Err(Drop::BeforeStart);
         }
         let seq = self.number(entry.seq.0).ok_or(Drop::BeforeStart)?;
+        let time = self.squeezed(entry.time, self.squeeze);
+        if let Some(after) = self.after.take() {
+            let passed = now.saturating_duration_since(after.at).as_micros() * u128::from(self.rate_hz) / 1_000_000;
+            let passed = i64::try_from(passed).unwrap_or(0).max(1);
+            self.offset = after.time + passed - time;
+        }
+        let time = time + self.offset;
+        self.latest = Some((self.latest.map_or(time, |(latest, _)| latest.max(time)), now));
         leg.send(now, self.codec.kind(), self.outgoing(entry, seq, self.squeeze), out).map_err(why)
     }
 
+    fn squeezed(&self, time: MediaTime, squeeze: Option<Squeeze>) -> MediaTime {
+        squeeze.filter(|squeeze| time <= squeeze.to).map_or(time, |squeeze| squeeze.map(time))
+    }
+
+    /// Whether so much is missing before a packet that it begins anew, and a picture cannot be made of what follows.
+    fn has_lost_its_place(&self, entry: &Entry) -> bool {
+        let goes_on = !self.stretches.is_empty() && !self.renumber && self.codec.kind() == Kind::Video;
+        goes_on && self.highest_source.abs_diff(entry.seq.0) > SEQ_JUMP
+    }
+
     fn outgoing<'a>(&self, entry: &'a Entry, seq: u64, squeeze: Option<Squeeze>) -> Outgoing<'a> {
-        let squeeze = squeeze.filter(|squeeze| entry.time <= squeeze.to);
-        let time = squeeze.map_or(entry.time, |squeeze| squeeze.map(entry.time));
+        let time = self.squeezed(entry.time, squeeze);
         let shift_us = MediaTime(time - entry.time).as_micros(self.rate_hz);
         Outgoing {
             codec: self.codec,
             seq,
-            time: time.0 as u32,
+            time: (time + self.offset).0 as u32,
             wall: WallTime(entry.wall.0.saturating_add(shift_us)),
             marker: entry.marker,
             payload: &entry.payload,
@@ -238,7 +286,11 @@ impl Subscription {
         let renumber = std::mem::take(&mut self.renumber);
         let jumped = self.highest_source.abs_diff(source) > SEQ_JUMP;
         if self.stretches.is_empty() || renumber || jumped {
-            let first = SEQ_FIRST.max(self.highest_viewer + 1);
+            let first = match (self.stretches.is_empty(), self.after) {
+                (true, None) => SEQ_FIRST,
+                (true, Some(after)) => after.number + 1,
+                (false, _) => self.highest_viewer + 1,
+            };
             if self.stretches.len() >= STRETCHES_MAX {
                 self.stretches.remove(0);
             }
@@ -249,7 +301,7 @@ impl Subscription {
         }
         let stretch = self.stretches.last()?;
         let viewer = source.checked_add_signed(stretch.shift)?;
-        if viewer < stretch.first && (self.stretches.len() > 1 || stretch.first > SEQ_FIRST) {
+        if viewer < stretch.first && (self.stretches.len() > 1 || self.goes_on) {
             // It came late, from before a new beginning. Its number has been used, and with it its place in the cipher.
             return None;
         }
@@ -287,7 +339,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn subscription() -> Subscription {
-        Subscription::new(TrackKey(1), Codec::H264, 0)
+        Subscription::new(TrackKey(1), Codec::H264, None)
     }
 
     #[test]

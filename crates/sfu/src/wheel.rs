@@ -64,6 +64,11 @@ impl<K: Copy> Wheel<K> {
         None
     }
 
+    /// Timers that are set.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.iter().map(Vec::len).sum()
+    }
+
     /// When `pop` may have something.
     pub(crate) fn next(&self) -> Option<Instant> {
         let millis = self.next_tick()?;

@@ -376,6 +376,7 @@ impl Stream {
             time,
             wall: WallTime(i64::try_from(sent_ns / 1_000).unwrap_or(0)),
             marker,
+            padding: 0,
             payload: &payload,
             audio_level: (kind == Kind::Audio).then_some(30),
         };

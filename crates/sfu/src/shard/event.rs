@@ -273,6 +273,10 @@ impl EventQueue {
         self.0.retain(|event| !matches!(event, Event::Ended { leg, .. } if *leg == id));
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Event> {
         self.0.pop_front()
     }

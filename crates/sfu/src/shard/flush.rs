@@ -50,6 +50,11 @@ impl Flush {
         if at <= now { self.ready_tracks.push_back(track) } else { self.later.insert(at, track) }
     }
 
+    /// How many wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.ready.len() + self.ready_tracks.len() + self.later.len() + self.again.len()
+    }
+
     /// When something is due.
     pub(super) fn next(&self) -> Option<Instant> {
         [self.again_at, self.later.next()].into_iter().flatten().min()

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use media::{Codec, Kind};
@@ -10,7 +10,15 @@ use rtc::Leg;
 use smallvec::SmallVec;
 
 use super::{LegId, TrackId, TrackKey};
-use crate::{stats::LegStats, subscription::Subscription, wheel::Wheel};
+use crate::{
+    stats::LegStats,
+    subscription::{Ending, Subscription},
+    wheel::Wheel,
+};
+
+/// A leg is woken this often at least: a timer that is not needed any more stays in the wheel until its time, and one of an
+/// hour would outlast most legs.
+const SLEEP_MAX: Duration = Duration::from_secs(5);
 
 /// Place of a leg among those of its shard. Places are used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +36,9 @@ pub(crate) struct LegState {
     pub(crate) alive: bool,
     /// It is among those that send more with the next tick.
     pub(crate) again: bool,
+    /// Where the last subscription of a kind ended.
+    endings: SmallVec<[(Kind, Ending); 2]>,
     bound: SmallVec<[(Kind, TrackId); 2]>,
-    /// The highest sequence numbers that went out for tracks that are not subscribed to any more.
-    highest: SmallVec<[(Kind, u64); 2]>,
     dirty: bool,
     timer: Option<Instant>,
 }
@@ -45,8 +53,8 @@ impl LegState {
             added: now,
             alive: false,
             again: false,
+            endings: SmallVec::new(),
             bound: SmallVec::new(),
-            highest: SmallVec::new(),
             dirty: false,
             timer: None,
         }
@@ -64,32 +72,32 @@ impl LegState {
         self.subscriptions.iter_mut().find(|subscription| subscription.track == track)
     }
 
-    /// Subscribes to a track, unless it is; numbers go on from those of the track before.
-    pub(super) fn subscribe(&mut self, track: TrackKey, codec: Codec) -> bool {
-        if self.subscription(track).is_some() {
-            return false;
-        }
-        let of_kind = |(kind, _): &&(Kind, u64)| *kind == codec.kind();
-        let gone = self.highest.iter().find(of_kind).map_or(0, |(_, highest)| *highest);
-        let others = self.subscriptions.iter().filter(|other| other.codec.kind() == codec.kind());
-        let highest = others.map(Subscription::highest).fold(gone, u64::max);
-        self.subscriptions.push(Subscription::new(track, codec, highest));
-        true
+    /// A subscription to a track of this codec, which goes on from where the last of its kind ended, or is: no number is
+    /// used twice.
+    pub(super) fn subscribe(&mut self, track: TrackKey, codec: Codec) {
+        let of_kind = |kind: Kind| kind == codec.kind();
+        let ended = self.endings.iter().filter(|(kind, _)| of_kind(*kind)).map(|(_, ending)| *ending);
+        let others = self.subscriptions.iter().filter(|other| of_kind(other.codec.kind()));
+        let after = ended.chain(others.filter_map(Subscription::ending)).max_by_key(|ending| ending.number);
+        self.subscriptions.push(Subscription::new(track, codec, after));
     }
 
-    /// Subscribes no more to what `is_over` says.
-    pub(super) fn unsubscribe(&mut self, mut is_over: impl FnMut(&Subscription) -> bool) {
-        let highest = &mut self.highest;
+    /// Ends subscriptions; their tracks.
+    pub(super) fn unsubscribe(&mut self, ends: impl Fn(&Subscription) -> bool) -> SmallVec<[TrackKey; 2]> {
+        let mut ended = SmallVec::new();
+        let endings = &mut self.endings;
         self.subscriptions.retain(|subscription| {
-            let over = is_over(subscription);
-            if over {
-                let kind = subscription.codec.kind();
-                let before = highest.iter().find(|(known, _)| *known == kind).map_or(0, |(_, number)| *number);
-                highest.retain(|(known, _)| *known != kind);
-                highest.push((kind, subscription.highest().max(before)));
+            if !ends(subscription) {
+                return true;
             }
-            !over
+            ended.push(subscription.track);
+            if let Some(ending) = subscription.ending() {
+                endings.retain(|(kind, _)| *kind != subscription.codec.kind());
+                endings.push((subscription.codec.kind(), ending));
+            }
+            false
         });
+        ended
     }
 
     pub(super) fn bind(&mut self, kind: Kind, track: TrackId) {
@@ -195,13 +203,24 @@ impl Legs {
 
     /// A leg was drained and wants to be woken at `at`. An earlier timer stays: to wake for nothing is cheaper than to
     /// move it with every packet.
-    pub(super) fn drained(&mut self, key: LegKey, at: Instant) {
+    pub(super) fn drained(&mut self, key: LegKey, at: Instant, now: Instant) {
+        let at = at.min(now + SLEEP_MAX);
         let Some(leg) = self.get_mut(key) else { return };
         leg.dirty = false;
         if leg.timer.is_none_or(|timer| timer > at) {
             leg.timer = Some(at);
             self.timers.insert(at, key);
         }
+    }
+
+    /// Timers that are set.
+    pub(super) fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// Legs that wait to be drained.
+    pub(super) fn waiting(&self) -> usize {
+        self.dirty.len()
     }
 
     pub(super) fn next_timer(&self) -> Option<Instant> {

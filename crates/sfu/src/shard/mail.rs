@@ -170,6 +170,10 @@ impl Mails {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.out.len() + self.own.len()
+    }
+
     pub(crate) fn next(&mut self) -> Option<(usize, Mail)> {
         let (to, letter) = self.out.pop_front()?;
         Some((to, Mail { from: self.index, letter }))

@@ -1,6 +1,7 @@
 //! The shard: a state machine over its legs and tracks. `handle` as many inputs as have come, then drain `poll_output`
 //! until it returns a timeout.
 
+mod census;
 mod claim;
 mod event;
 mod flush;
@@ -20,6 +21,7 @@ use std::{
 use media::{Kind, RtpPacket};
 use rtc::Batch;
 
+pub use census::Census;
 pub(crate) use event::EventQueue;
 pub use event::{Command, Config, EndReason, Event, Input, Output, Pace};
 use flush::Flush;
@@ -215,12 +217,11 @@ impl Shard {
                     self.leg_event(key, id, event, out);
                 }
                 rtc::Output::Timeout(at) => {
-                    let closed = leg.leg.is_closed();
-                    self.legs.drained(key, at);
-                    if closed {
-                        self.forget(key);
+                    if leg.leg.is_closed() {
+                        // Without a timer: it would outlast the leg by as long as idle legs sleep.
+                        return self.forget(key);
                     }
-                    return;
+                    return self.legs.drained(key, at, self.now);
                 }
             }
         }
