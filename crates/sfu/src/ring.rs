@@ -215,6 +215,15 @@ mod tests {
     }
 
     #[test]
+    fn a_key_frame_before_a_long_gap_is_nothing_to_begin_with() {
+        let mut ring = Ring::default();
+        ring.push(entry(10, 0, 10), true, 90_000, LIMITS);
+        assert_eq!(ring.push(entry(10 + SEQ_JUMP, 33, 10), false, 90_000, LIMITS), Added::Kept);
+        assert_eq!(ring.push(entry(11 + 2 * SEQ_JUMP, 66, 10), false, 90_000, LIMITS), Added::NoKey);
+        assert_eq!(ring.push(entry(12 + 2 * SEQ_JUMP, 99, 10), true, 90_000, LIMITS), Added::Key);
+    }
+
+    #[test]
     fn packets_are_found_by_number_though_some_never_came_and_some_came_late() {
         let mut ring = Ring::default();
         for (seq, ms) in [(10, 0), (11, 1), (14, 2), (13, 2), (20, 3), (21, 3)] {

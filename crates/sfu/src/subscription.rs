@@ -353,6 +353,19 @@ mod tests {
         assert_eq!(one.number(2), Some(SEQ_FIRST + 5), "a replay goes on where the viewer is");
     }
 
+    #[test]
+    fn another_track_goes_on_where_the_last_one_ended() {
+        let mut one = subscription();
+        assert_eq!(one.number(70_000), Some(SEQ_FIRST));
+        assert!(one.ending().is_none(), "nothing was sent");
+        one.latest = Some((MediaTime(9_000), Instant::now()));
+        let mut two = Subscription::new(TrackKey(2), Codec::H264, one.ending());
+        assert_eq!(two.ending().map(|ending| ending.number), Some(SEQ_FIRST), "it has not begun either");
+        assert_eq!(two.number(5), Some(SEQ_FIRST + 1));
+        assert_eq!(two.number(4), None, "what is late would get a number of the first track");
+        assert_eq!(two.number(6), Some(SEQ_FIRST + 2));
+    }
+
     proptest! {
         #[test]
         fn a_squeeze_keeps_the_order_and_ends_at_its_end(from in 0i64..1 << 40, length in 1i64..900_000, a in 0i64..900_000, b in 0i64..900_000) {
