@@ -44,6 +44,7 @@ web-test: setup-test web
 # The server under test is the one that `unit` built: the same profile, the same features.
 e2e: unit e2e/node_modules/.package-lock.json
 	e2e/setup.sh
+	cargo build --locked --package stentor-load
 	cd e2e && STENTOR_BIN="$(abspath $(CARGO_TARGET_DIR))/debug/stentor" npm test
 
 check: setup-check rust-check web-check

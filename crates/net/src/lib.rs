@@ -9,6 +9,7 @@ mod framing;
 pub mod ring;
 mod singles;
 mod socket;
+pub mod stamped;
 mod stats;
 mod sys;
 mod tcp;

@@ -155,13 +155,17 @@ fn a_packet_costs_no_allocation_and_a_viewer_little_memory() {
                 wall: WallTime(1_790_000_000_000_000),
                 marker: packet == 4,
                 payload: &payload,
+                padding: 0,
                 audio_level: (packet == 5).then_some(30),
             };
             pair.view.send(now, kind, outgoing, &mut pair.batch).unwrap();
             seq += 1;
         }
         while let Output::Event(_) = pair.view.poll_output(&mut pair.batch) {}
-        per_packet += ALLOCATIONS.load(Ordering::Relaxed) - before;
+        // With the first packet comes the memory of what was sent, once.
+        if round > 0 {
+            per_packet += ALLOCATIONS.load(Ordering::Relaxed) - before;
+        }
         assert!(pair.batch.datagrams() >= 6);
         pair.run(10);
     }
@@ -170,6 +174,6 @@ fn a_packet_costs_no_allocation_and_a_viewer_little_memory() {
         "size_of {} B; held when answered {fresh} B, connected {connected} B, playing {playing} B",
         size_of::<View>()
     );
-    assert_eq!(per_packet, 0, "allocations for 600 packets");
+    assert_eq!(per_packet, 0, "allocations for 594 packets");
     assert!(playing < HELD_MAX, "{playing} bytes");
 }

@@ -29,7 +29,7 @@ struct World {
     /// The client, then the server.
     legs: [Leg; 2],
     events: [Vec<Event>; 2],
-    out: Batch,
+    out: [Batch; 2],
 }
 
 impl World {
@@ -38,7 +38,12 @@ impl World {
         let offering = Offering::new(&config(CLIENT, now), wanted, now).unwrap();
         let (server, answer) = Leg::answer(&config(SERVER, now), offering.sdp(), purpose, now).unwrap();
         let client = offering.accept(&answer.sdp, now).unwrap();
-        Self { now, legs: [client, server], events: [Vec::new(), Vec::new()], out: Batch::new(1 << 20) }
+        Self {
+            now,
+            legs: [client, server],
+            events: [Vec::new(), Vec::new()],
+            out: [Batch::new(1 << 20), Batch::new(1 << 20)],
+        }
     }
 
     /// Goes on by so much time. A leg is drained after every input, as `Leg` demands.
@@ -63,14 +68,14 @@ impl World {
     /// Takes what a leg has to say; the time at which it wants to be asked again.
     fn drain(&mut self, at: usize, flying: &mut VecDeque<(usize, (SocketAddr, Vec<u8>))>) -> Instant {
         let due = loop {
-            match self.legs[at].poll_output(&mut self.out) {
+            match self.legs[at].poll_output(&mut self.out[at]) {
                 Output::Event(event) => self.events[at].push(event),
                 Output::Timeout(due) => break due,
             }
         };
-        let datagrams = self.out.runs().flat_map(|run| run.datagrams().map(move |bytes| (run.to, bytes.to_vec())));
+        let datagrams = self.out[at].runs().flat_map(|run| run.datagrams().map(move |bytes| (run.to, bytes.to_vec())));
         flying.extend(datagrams.map(|datagram| (at, datagram)));
-        self.out.clear();
+        self.out[at].clear();
         due
     }
 
@@ -83,9 +88,10 @@ impl World {
             wall: WallTime(0),
             marker: true,
             payload: &payload,
+            padding: 0,
             audio_level: None,
         };
-        self.legs[from].send(self.now, kind, packet, &mut self.out).unwrap();
+        self.legs[from].send(self.now, kind, packet, &mut self.out[from]).unwrap();
     }
 
     fn packets(&self, at: usize, of: Kind) -> Vec<u64> {

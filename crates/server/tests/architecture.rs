@@ -18,7 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sfu", &["media", "rtc"]),
     ("store", &[]),
     ("sim", &["media", "rtc", "sfu"]),
-    ("load", &["wire"]),
+    ("load", &["media", "net", "wire", "rtc"]),
     ("client", &["media", "wire", "rtc", "live"]),
     ("server", &["media", "net", "wire", "rtc", "codec", "live", "sfu", "store", "client"]),
 ];
@@ -35,8 +35,8 @@ const BEHIND_ONE_DOOR: &[(&str, &[&str])] = &[
     ("str0m", &["rtc"]),
     ("tokio", &["server", "client", "load"]),
     ("axum", &["server"]),
-    ("hyper", &["server", "client"]),
-    ("mio", &["net"]),
+    ("hyper", &["server", "client", "load"]),
+    ("mio", &["net", "load"]),
     ("sqlx", &["store"]),
     ("reqwest", &["server"]),
 ];

@@ -143,7 +143,7 @@ impl Demux {
         self.known.len()
     }
 
-    /// Legs that nobody has yet and whose home is here.
+    /// How many legs nobody has yet whose home is here.
     pub(crate) fn parked(&self) -> usize {
         self.parked
     }
@@ -220,11 +220,16 @@ impl Demux {
 
     /// Parked legs that nobody has claimed for so long.
     pub(crate) fn unclaimed(&self, now: Instant, idle_max: Duration) -> Vec<LegId> {
-        let parked = self.known.values().filter_map(|known| match &known.place {
-            Place::Parked(parked) => Some(parked),
+        let late = |parked: &&Parked| now.saturating_duration_since(parked.added) > idle_max;
+        self.all_parked().filter(late).map(|parked| parked.id).collect()
+    }
+
+    /// Legs that nobody has yet and whose home is here.
+    pub(crate) fn all_parked(&self) -> impl Iterator<Item = &Parked> {
+        self.known.values().filter_map(|known| match &known.place {
+            Place::Parked(parked) => Some(&**parked),
             _ => None,
-        });
-        parked.filter(|parked| now.saturating_duration_since(parked.added) > idle_max).map(|parked| parked.id).collect()
+        })
     }
 
     /// What a datagram is for. Where nobody has the leg, STUN requests are answered here: all that it takes is the password.

@@ -14,6 +14,7 @@ mod track;
 mod wheel;
 
 pub use shard::{
-    Census, Command, Config, EndReason, Event, Expect, Input, LegId, Mail, Output, Pace, SHARDS_MAX, Shard, TrackId,
+    Care, Census, Command, Config, EndReason, Event, Expect, Input, LegId, Mail, Output, Pace, SHARDS_MAX, Shard,
+    TrackId,
 };
 pub use stats::{Drop, LegStats, ShardStats};

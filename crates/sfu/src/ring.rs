@@ -23,6 +23,11 @@ pub(crate) const SEQ_JUMP: u64 = 512;
 /// Packets that came out of order are this near to their place; further away nobody looks.
 const REACH: u64 = 128;
 
+/// Packets of a frame that are made equally long, at most.
+const FRAME_PACKETS_MAX: usize = 64;
+/// Bytes that a packet is padded by at most.
+const PADDING_MAX: u8 = 3;
+
 /// A packet as viewers need it. Cloning shares the payload.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -32,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) marker: bool,
     pub(crate) audio_level: Option<u8>,
     pub(crate) payload: Arc<[u8]>,
+    /// Bytes that are missing to the longest packet of the frame, where they are few.
+    pub(crate) padding: u8,
 }
 
 impl Entry {
@@ -44,6 +51,7 @@ impl Entry {
             marker: packet.marker,
             audio_level: packet.audio_level,
             payload: Arc::from(&*packet.payload),
+            padding: 0,
         }
     }
 }
@@ -96,14 +104,29 @@ impl Ring {
                 self.key = None;
             }
         }
-        let newest = entry.time;
+        let (newest, ends_frame) = (entry.time, entry.marker);
         self.bytes += entry.payload.len();
         self.entries.push_back(entry);
+        if ends_frame {
+            self.equalise(newest);
+        }
         self.forget(newest, rate_hz);
         match self.key {
             None => Added::NoKey,
             Some(_) if begins => Added::Key,
             Some(_) => Added::Kept,
+        }
+    }
+
+    /// Browsers split a picture evenly, but for a byte. Packets that are equally long leave in one run, and with a byte of
+    /// padding they are.
+    fn equalise(&mut self, frame: MediaTime) {
+        let frame = || self.entries.iter().rev().take(FRAME_PACKETS_MAX).take_while(move |entry| entry.time == frame);
+        let (count, longest) =
+            frame().fold((0, 0), |(count, longest), entry| (count + 1, entry.payload.len().max(longest)));
+        for entry in self.entries.iter_mut().rev().take(count) {
+            let missing = u8::try_from(longest - entry.payload.len()).unwrap_or(u8::MAX);
+            entry.padding = if missing <= PADDING_MAX { missing } else { 0 };
         }
     }
 
@@ -176,7 +199,15 @@ mod tests {
 
     fn entry(seq: u64, ms: i64, bytes: usize) -> Entry {
         let payload = vec![0; bytes].into();
-        Entry { seq: SeqNo(seq), time: MediaTime(ms * 90), wall: WallTime(0), marker: true, audio_level: None, payload }
+        Entry {
+            seq: SeqNo(seq),
+            time: MediaTime(ms * 90),
+            wall: WallTime(0),
+            marker: true,
+            audio_level: None,
+            payload,
+            padding: 0,
+        }
     }
 
     #[test]
@@ -221,6 +252,16 @@ mod tests {
         assert_eq!(ring.push(entry(10 + SEQ_JUMP, 33, 10), false, 90_000, LIMITS), Added::Kept);
         assert_eq!(ring.push(entry(11 + 2 * SEQ_JUMP, 66, 10), false, 90_000, LIMITS), Added::NoKey);
         assert_eq!(ring.push(entry(12 + 2 * SEQ_JUMP, 99, 10), true, 90_000, LIMITS), Added::Key);
+    }
+
+    #[test]
+    fn packets_of_a_frame_that_is_split_evenly_are_made_equally_long() {
+        let mut ring = Ring::default();
+        for (seq, ms, bytes) in [(1, 0, 50), (2, 33, 99), (3, 33, 98), (4, 33, 101), (5, 33, 60)] {
+            ring.push(Entry { marker: seq == 5, ..entry(seq, ms, bytes) }, false, 90_000, LIMITS);
+        }
+        let padding: Vec<u8> = (0..5).map(|place| ring.get(place).unwrap().padding).collect();
+        assert_eq!(padding, [0, 2, 3, 0, 0], "not the other frame, and not the short end");
     }
 
     #[test]

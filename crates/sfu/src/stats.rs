@@ -123,7 +123,7 @@ pub struct ShardStats {
     pub legs_connected: u64,
     /// Tracks now whose home is here.
     pub tracks: u64,
-    /// What each leg moved.
+    /// What each leg moved; nothing, for one that nobody has claimed yet.
     pub per_leg: Vec<LegStats>,
     drops: [u64; Drop::ALL.len()],
 }

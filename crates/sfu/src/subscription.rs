@@ -94,7 +94,7 @@ pub(crate) struct Subscription {
 /// from here. A number that is used twice would be encrypted twice with one nonce, and times that go back freeze players.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ending {
-    number: u64,
+    pub(crate) number: u64,
     time: MediaTime,
     at: Instant,
 }
@@ -113,7 +113,7 @@ impl Subscription {
             squeeze: None,
             stretches: SmallVec::new(),
             highest_source: 0,
-            highest_viewer: 0,
+            highest_viewer: after.map_or(0, |after| after.number),
             replayed: None,
             after,
             goes_on: after.is_some(),
@@ -194,7 +194,8 @@ impl Subscription {
             place = start;
         }
         let most = if self.behind { BURST } else { LIVE_MAX };
-        let mut allowance = leg.allowance(now);
+        // Sound is little, and is missed at once: it passes, and what it takes is taken from the picture.
+        let mut allowance = if self.codec.kind() == Kind::Audio { usize::MAX } else { leg.allowance(now) };
         for _ in 0..most {
             let Some(entry) = ring.get(place) else { break };
             if self.has_lost_its_place(entry) {
@@ -275,6 +276,7 @@ impl Subscription {
             wall: WallTime(entry.wall.0.saturating_add(shift_us)),
             marker: entry.marker,
             payload: &entry.payload,
+            padding: entry.padding,
             audio_level: entry.audio_level,
         }
     }
@@ -299,7 +301,7 @@ impl Subscription {
         }
         let stretch = self.stretches.last()?;
         let viewer = source.checked_add_signed(stretch.shift)?;
-        if viewer < stretch.first && (self.stretches.len() > 1 || self.goes_on) {
+        if viewer < stretch.first && (self.stretches.len() > 1 || stretch.first > SEQ_FIRST) {
             // It came late, from before a new beginning. Its number has been used, and with it its place in the cipher.
             return None;
         }

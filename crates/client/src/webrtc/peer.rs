@@ -139,6 +139,7 @@ impl Peer {
                 wall: packet.wall,
                 marker: packet.marker,
                 payload: &payload,
+                padding: 0,
                 audio_level: None,
             };
             // Not negotiated, or over: the one is known, the other is said by the next pulse.

@@ -24,6 +24,8 @@ pub(super) struct Delay {
     /// The delays of the last groups.
     recent: [i64; RECENT],
     recent_count: usize,
+    /// By how much the delay of a group differs from that of the one before, smoothed; half of it is what it varies by.
+    jitter_us: i64,
     usage: Usage,
     /// Since when the queue has been longer than it may stay, on the clock of sending.
     long_since: Option<i64>,
@@ -48,6 +50,8 @@ const BURST_US_MAX: i64 = 100_000;
 const JUMP_US: i64 = 3_000_000;
 /// The queue is the shortest of so many groups, so that jitter is not taken for it.
 const RECENT: usize = 6;
+/// As in RFC 3550 section 6.4.1.
+const JITTER_WEIGHT: i64 = 16;
 /// A growing trend counts only with at least this much of a queue.
 const QUEUE_US_MIN: i64 = 8_000;
 /// A queue that is longer than this for [`LONG_US`] is overuse, whatever its trend.
@@ -81,14 +85,17 @@ impl Delay {
         self.usage
     }
 
-    /// How long the queue is that stays, 0 while it is not known.
+    /// How long the queue is that stays, without what jitter alone would show; 0 while it is not known.
     pub(super) fn queue_us(&self) -> i64 {
         let lowest = self.recent.iter().take(self.recent_count).min();
-        lowest.map_or(0, |lowest| (lowest - self.base.lowest()).max(0))
+        lowest.map_or(0, |lowest| (lowest - self.base.lowest() - self.jitter_us / 2).max(0))
     }
 
     fn close(&mut self, group: Group) {
         self.base.add(group.last_sent, group.delay);
+        if let Some(last) = self.recent.first().filter(|_| self.recent_count > 0) {
+            self.jitter_us += ((group.delay - last).abs() - self.jitter_us) / JITTER_WEIGHT;
+        }
         self.recent.rotate_right(1);
         if let Some(first) = self.recent.first_mut() {
             *first = group.delay;

@@ -47,12 +47,15 @@ pub(super) struct Reported {
 
 impl History {
     pub(super) fn new() -> Self {
-        Self { entries: vec![Entry::default(); ENTRIES_MIN], next: 0, filled: 0 }
+        Self { entries: Vec::new(), next: 0, filled: 0 }
     }
 
     /// Notes a packet and gives it its number.
     pub(super) fn push(&mut self, now_us: u64, bytes: usize, probes: bool) -> u16 {
-        if self.entries.len() < ENTRIES_MAX && self.is_waited_for(now_us) {
+        if self.entries.is_empty() {
+            // Viewers without feedback never come here.
+            self.entries = vec![Entry::default(); ENTRIES_MIN];
+        } else if self.entries.len() < ENTRIES_MAX && self.is_waited_for(now_us) {
             self.grow();
         }
         let number = self.next;
@@ -82,7 +85,7 @@ impl History {
     }
 
     fn place(&self, number: u16) -> usize {
-        usize::from(number) & (self.entries.len() - 1)
+        usize::from(number) & self.entries.len().saturating_sub(1)
     }
 
     /// Whether the oldest one may still be reported.

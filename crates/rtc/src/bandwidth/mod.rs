@@ -3,7 +3,7 @@
 //!
 //! What lives here: the control loop of one transport. What does not: which packets go (`sfu`), and the bytes of feedback
 //! (`rtcp`). Everything that a viewer reports may be a lie. It can only harm its own picture: numbers never sent are passed
-//! over, memory is bounded, and no estimate is above one and a half of what was really sent.
+//! over, memory and work are bounded, and so is every rate.
 
 mod delay;
 mod history;
@@ -26,7 +26,7 @@ pub use layers::{HELD, Rising, choose_layer, wanted_bps};
 use loss::Loss;
 use pacer::Pacer;
 use probe::Probe;
-use rate::{Acknowledged, RATE_BPS_MAX, Rate, Situation};
+use rate::{Acknowledged, RATE_BPS_MAX, RATE_BPS_MIN, Rate, Situation};
 
 /// How it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub struct Bandwidth {
     probe: Probe,
     pacer: Pacer,
     rtt_us: Option<u64>,
+    remb_bps: Option<f64>,
     /// The receiver's reference time, extended.
     reference: Option<i64>,
     /// The number behind the last one reported.
@@ -95,6 +96,8 @@ const NO_FEEDBACK_US: u64 = 5_000_000;
 const PROBE_QUEUE_US: i64 = 10_000;
 /// Padding is asked for no more often than this.
 const PROBE_TICK_US: u64 = 5_000;
+/// Whether one can begin is asked no more often than this.
+const PROBE_WAIT_US: u64 = 100_000;
 /// Receiver reports that are closer together than this are of the same moment.
 const REPORT_US: u64 = 200_000;
 /// Timers are no finer than this.
@@ -129,6 +132,7 @@ impl Bandwidth {
             probe,
             pacer: Pacer::new(paced_bps, config.start_bytes),
             rtt_us: None,
+            remb_bps: None,
             reference: None,
             reported_to: None,
             unanswered_us: None,
@@ -140,12 +144,19 @@ impl Bandwidth {
     /// A packet goes out, whatever is in it, with so many bytes on the wire. Gives the transport-wide number to write into
     /// it, draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2.
     pub fn sent(&mut self, now: Instant, bytes: usize) -> u16 {
-        let now_us = self.micros(now);
-        self.pacer.sent(now_us, bytes);
-        self.since_report.0 += bytes as u64;
+        self.sent_unnumbered(now, bytes);
+        let now_us = self.now_us;
         self.unanswered_us.get_or_insert(now_us);
         let probes = self.probe.sent(now_us, bytes);
         self.history.push(now_us, bytes, probes)
+    }
+
+    /// A packet goes out that carries no transport-wide number: that of a stream, or to a viewer, without the extension.
+    /// Nothing will be reported of it, and what is numbered must not be missing.
+    pub fn sent_unnumbered(&mut self, now: Instant, bytes: usize) {
+        let now_us = self.micros(now);
+        self.pacer.sent(now_us, bytes);
+        self.since_report.0 += bytes as u64;
     }
 
     /// Takes transport-wide feedback.
@@ -185,8 +196,8 @@ impl Bandwidth {
         self.adjust(now_us);
     }
 
-    /// Takes a receiver report about our stream: the loss since the last one, of 256, and the round-trip time where the
-    /// report gives it.
+    /// Takes a receiver report: the loss since the last one, of 256, the highest of its blocks, and the round-trip time
+    /// where it gives one.
     pub fn report(&mut self, now: Instant, fraction_lost: u8, rtt: Option<Duration>) {
         let now_us = self.micros(now);
         if let Some(rtt) = rtt {
@@ -194,7 +205,7 @@ impl Bandwidth {
         }
         let (bytes, since_us) = self.since_report;
         let passed_us = now_us.saturating_sub(since_us);
-        // Each stream has reports of its own; those of the same moment are one.
+        // Some send a report for each stream; those of the same moment are one.
         if passed_us < REPORT_US {
             return;
         }
@@ -206,6 +217,13 @@ impl Bandwidth {
         }
     }
 
+    /// Takes what the receiver believes to fit (REMB). It counts where there is no transport-wide feedback.
+    pub fn remb(&mut self, now: Instant, bitrate_bps: u64) {
+        let now_us = self.micros(now);
+        self.remb_bps = Some((bitrate_bps as f64).clamp(RATE_BPS_MIN, RATE_BPS_MAX));
+        self.pace(now_us);
+    }
+
     /// Bytes that may go now, whole pictures of them: what is behind them waits.
     pub fn allowance(&mut self, now: Instant) -> usize {
         let now_us = self.micros(now);
@@ -215,7 +233,7 @@ impl Bandwidth {
 
     /// What fits, in bits a second; `None` while nothing is known.
     pub fn estimate_bps(&self) -> Option<u64> {
-        let delay_bps = self.reported_to.map(|_| self.rate.bps());
+        let delay_bps = if self.reported_to.is_some() { Some(self.rate.bps()) } else { self.remb_bps };
         delay_bps.into_iter().chain(self.loss.bound_bps()).reduce(f64::min).map(|bps| bps as u64)
     }
 
@@ -252,7 +270,11 @@ impl Bandwidth {
         let room_us = self.pacer.room_us();
         let probe_us = match self.probe.rate_bps() {
             Some(_) => Some(self.now_us + PROBE_TICK_US),
-            None => self.reported_to.and_then(|_| self.probe.next_us(self.bounded_bps())),
+            // It may be due and yet not begin, since there is a queue.
+            None => {
+                let due_us = self.reported_to.and_then(|_| self.probe.next_us(self.bounded_bps()));
+                due_us.map(|due| due.max(self.now_us + PROBE_WAIT_US))
+            }
         };
         let at_us = room_us.into_iter().chain(probe_us).min()?.max(self.now_us + TICK_US);
         self.start.checked_add(Duration::from_micros(at_us))
@@ -307,7 +329,7 @@ impl Bandwidth {
             };
             (factor * self.bounded_bps()).max(self.probe.rate_bps().unwrap_or(0.0))
         } else {
-            UNPACED_BPS
+            self.remb_bps.map_or(UNPACED_BPS, |bps| PACE * bps)
         };
         self.pacer.set_rate(now_us, bps);
     }

@@ -24,6 +24,8 @@ impl Pacer {
     pub(super) fn set_rate(&mut self, now_us: u64, rate_bps: f64) {
         self.fill(now_us);
         self.rate_bps = rate_bps;
+        // Something is known now: neither the start nor a faster rate has a claim any more.
+        self.tokens = self.tokens.min(self.depth());
     }
 
     pub(super) fn sent(&mut self, now_us: u64, bytes: usize) {

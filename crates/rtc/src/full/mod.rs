@@ -54,6 +54,7 @@ pub(crate) struct Full {
     inner: Option<Inner>,
     ufrag: String,
     pwd: String,
+    opens_dtls: bool,
     sections: SmallVec<[(Kind, String); 2]>,
     wall: (WallTime, Instant),
     sender: Sender,
@@ -65,7 +66,6 @@ pub(crate) struct Full {
     now: Instant,
     media_at: Instant,
     disconnected_at: Option<Instant>,
-    opens_dtls: bool,
     connected: bool,
     closed: bool,
     errors: u32,
@@ -121,6 +121,7 @@ impl Full {
             inner: None,
             ufrag,
             pwd,
+            opens_dtls: false,
             sections: SmallVec::new(),
             wall: config.wall,
             sender: Sender::default(),
@@ -131,7 +132,6 @@ impl Full {
             now,
             media_at: now,
             disconnected_at: None,
-            opens_dtls: false,
             connected: false,
             closed: false,
             errors: 0,
@@ -148,7 +148,7 @@ impl Full {
         &self.pwd
     }
 
-    /// Whether we send the first DTLS record, since the offer was passive.
+    /// Whether we send the first DTLS record.
     pub(crate) fn opens_dtls(&self) -> bool {
         self.opens_dtls
     }

@@ -36,6 +36,9 @@ pub struct Outgoing<'a> {
     pub marker: bool,
     /// The payload, shared by all viewers: nothing is copied before encryption.
     pub payload: &'a Arc<[u8]>,
+    /// Bytes of padding behind it (RFC 3550 section 5.1), so that the packets of a frame are equally long and leave in one
+    /// run. Only our own leg heeds it.
+    pub padding: u8,
     /// Level of RFC 6464 in -dBov.
     pub audio_level: Option<u8>,
 }
@@ -148,7 +151,7 @@ impl Leg {
 
     /// Whether `poll_output` has something after a `send`.
     pub fn wants_drain(&self) -> bool {
-        matches!(&self.0, Kept::Full(leg) if leg.wants_drain())
+        either!(&self.0, leg => leg.wants_drain())
     }
 
     /// Bytes of payload that may go now, so that the path is not flooded.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Our numbers of header extensions.
-const EXTENSIONS: [(u8, &str); 4] =
+pub(super) const EXTENSIONS: [(u8, &str); 4] =
     [(2, uri::ABS_SEND_TIME), (3, uri::TRANSPORT_CC), (4, uri::MID), (5, uri::PLAYOUT_DELAY)];
 /// Payload types of pictures, with the profile of H.264 (RFC 6184 section 8.1); the next number is that of its
 /// retransmissions.
@@ -32,6 +32,8 @@ const OPUS: u8 = 111;
 /// One m= line that the answer accepts.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
+    /// Which m= line it is.
+    pub(super) section: usize,
     pub(super) kind: Kind,
     pub(super) ssrc: Option<u32>,
     pub(super) formats: SmallVec<[Format; 2]>,
@@ -103,6 +105,7 @@ pub(super) fn write_offer(config: &Config, ufrag: &str, pwd: &str) -> String {
 
 fn offered(config: &Config, kind: Kind) -> SmallVec<[(u8, Codec, &'static str); 9]> {
     match kind {
+        Kind::Audio if !config.audio => SmallVec::new(),
         Kind::Audio => SmallVec::from_iter([(OPUS, Codec::Opus, "minptime=10;useinbandfec=1")]),
         _ => config
             .video
@@ -141,49 +144,64 @@ fn write_format(out: &mut String, config: &Config, pt: u8, codec: Codec, fmtp: &
 pub(super) fn read_answer(config: &Config, text: &str) -> Result<Agreed, AnswerError> {
     let malformed = |error: OfferError| AnswerError::Malformed(error.to_string().replace("offer", "answer"));
     let answer = Offer::parse_answer(text).map_err(malformed)?;
+    let agreed = agree(config, &answer, text);
+    if agreed.lines.is_empty() {
+        let codecs = config.video.iter().map(|codec| codec.name()).chain(config.audio.then_some("opus"));
+        return Err(AnswerError::NothingAccepted { offered: codecs.collect::<Vec<_>>().join(", ") });
+    }
+    if agreed.candidates.is_empty() {
+        return Err(AnswerError::NoCandidates);
+    }
+    Ok(agreed)
+}
+
+/// What the other side's description gives us.
+pub(super) fn agree(config: &Config, theirs: &Offer<'_>, text: &str) -> Agreed {
     let mut lines = SmallVec::new();
     let (mut transport, mut reduced) = (None, true);
-    for section in answer.sections.iter().filter(|section| !section.refused && section.direction.sends) {
-        let Some(kind) = section.kind() else { continue };
-        let formats = section.formats.iter().filter_map(|format| {
-            let (_, codec, _) =
-                *offered(config, kind).iter().find(|(_, codec, _)| format.name.eq_ignore_ascii_case(codec.name()))?;
-            let apt = |other: &&sdp::Offered<'_>| {
-                other.name.eq_ignore_ascii_case("rtx")
-                    && other.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(format.pt)
-            };
-            let rtx = section.formats.iter().find(apt).map(|other| other.pt);
-            Some(Format { pt: format.pt, rtx, codec, rate_hz: format.rate_hz, nack: format.nack, pli: format.pli })
-        });
-        let formats: SmallVec<[Format; 2]> = formats.take(FORMATS_MAX).collect();
+    for (index, section) in theirs.sections.iter().enumerate() {
+        let Some(kind) = section.kind().filter(|_| !section.refused && section.direction.sends) else { continue };
+        let formats = formats(config, kind, section);
         if formats.is_empty() || lines.iter().any(|line: &Line| line.kind == kind) {
             continue;
         }
         let number = section.extensions.iter().find(|(_, name)| *name == uri::TRANSPORT_CC).map(|(id, _)| *id);
         transport = transport.or(number.filter(|id| config.transport_feedback && (1..=14).contains(id)));
         reduced &= section.reduced_size;
-        lines.push(Line { kind, ssrc: section.ssrc_pair.map(|(main, _)| main).or(section.ssrc), formats });
-    }
-    if lines.is_empty() {
-        let codecs = config.video.iter().map(|codec| codec.name()).chain(config.audio.then_some("opus"));
-        return Err(AnswerError::NothingAccepted { offered: codecs.collect::<Vec<_>>().join(", ") });
+        lines.push(Line {
+            section: index,
+            kind,
+            ssrc: section.ssrc_pair.map(|(main, _)| main).or(section.ssrc),
+            formats,
+        });
     }
     let fits = |addr: &SocketAddr| config.local.is_none_or(|local| local.is_ipv4() == addr.is_ipv4());
-    let candidates: SmallVec<[SocketAddr; 4]> = sdp::answered_candidates(text).into_iter().filter(fits).collect();
-    if candidates.is_empty() {
-        return Err(AnswerError::NoCandidates);
-    }
-    let (hash, value) = answer.fingerprint;
-    Ok(Agreed {
-        ufrag: answer.ufrag.to_owned(),
-        pwd: answer.pwd.to_owned(),
-        candidates,
+    let (hash, value) = theirs.fingerprint;
+    Agreed {
+        ufrag: theirs.ufrag.to_owned(),
+        pwd: theirs.pwd.to_owned(),
+        candidates: sdp::answered_candidates(text).into_iter().filter(fits).collect(),
         fingerprint: (hash.to_owned(), value.to_owned()),
-        active: answer.setup != Setup::Active,
+        active: theirs.setup != Setup::Active,
         transport,
         reduced,
         lines,
-    })
+    }
+}
+
+/// The payload types of an m= line that we can take, with those of their retransmissions.
+fn formats(config: &Config, kind: Kind, section: &sdp::Section<'_>) -> SmallVec<[Format; 2]> {
+    let own = offered(config, kind);
+    let known = section.formats.iter().filter_map(|format| {
+        let (_, codec, _) = *own.iter().find(|(_, codec, _)| format.name.eq_ignore_ascii_case(codec.name()))?;
+        let repairs = |other: &&sdp::Offered<'_>| {
+            let apt = other.parameter("apt").and_then(|apt| apt.parse().ok());
+            other.name.eq_ignore_ascii_case("rtx") && apt == Some(format.pt)
+        };
+        let rtx = section.formats.iter().find(repairs).map(|other| other.pt);
+        Some(Format { pt: format.pt, rtx, codec, rate_hz: format.rate_hz, nack: format.nack, pli: format.pli })
+    });
+    known.take(FORMATS_MAX).collect()
 }
 
 /// Payload types of one m= line at most.

@@ -117,3 +117,74 @@ impl Feedback {
         (self.bytes, self.began) = (0, now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rtcp;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// What feedbacks say: number and arrival, `None` for those that did not come.
+    fn told(feedback: &mut Feedback, now: Instant) -> Vec<(u16, Option<i64>)> {
+        let mut all = Vec::new();
+        let mut space = [0; 1_280];
+        while feedback.due().is_some_and(|due| due <= now) {
+            let written = feedback.write(now, &mut space, Ssrc(1), Ssrc(2));
+            for packet in rtcp::read(&space[..written]) {
+                let rtcp::Packet::Transport(feedback) = packet else { panic!("{packet:?}") };
+                all.extend(feedback.packets());
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn what_came_and_what_did_not_is_told_once_and_in_time() {
+        let start = Instant::now();
+        let mut feedback = Feedback::new(3, start);
+        for (at, number) in [65_533u16, 65_535, 0, 65_534, 3].into_iter().enumerate() {
+            feedback.arrived(start + MS * at as u32, number, 1_000_000 + 1_000 * at as i64, 1_200);
+        }
+        assert!(told(&mut feedback, start + 99 * MS).is_empty());
+        let told_first = told(&mut feedback, start + 100 * MS);
+        let numbers: Vec<(u16, bool)> =
+            told_first.iter().map(|(number, arrived)| (*number, arrived.is_some())).collect();
+        assert_eq!(
+            numbers,
+            [(65_533, true), (65_534, true), (65_535, true), (0, true), (1, false), (2, false), (3, true)]
+        );
+        assert_eq!(feedback.due(), None, "nothing came since");
+        feedback.arrived(start + 101 * MS, 2, 1_101_000, 1_200);
+        assert_eq!(feedback.due(), None, "its place was told already");
+        feedback.arrived(start + 102 * MS, 4, 1_102_000, 1_200);
+        assert_eq!(feedback.due(), Some(start + 150 * MS));
+        assert_eq!(told(&mut feedback, start + 150 * MS).len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_in_order_is_told_once_with_its_time(
+            steps in proptest::collection::vec((1u64..40, 0u64..30), 1..400),
+            first in any::<u16>(),
+        ) {
+            let start = Instant::now();
+            let mut feedback = Feedback::new(3, start);
+            let (mut number, mut at_us, mut sent, mut seen) = (u64::from(first), 5_000_000u64, Vec::new(), Vec::new());
+            for (gap, ms) in steps {
+                number += if gap > 30 { gap } else { 1 };
+                at_us += ms * 1_000;
+                let now = start + Duration::from_micros(at_us);
+                feedback.arrived(now, number as u16, at_us as i64, 1_000);
+                sent.push((number as u16, at_us as i64));
+                seen.extend(told(&mut feedback, now));
+            }
+            seen.extend(told(&mut feedback, start + Duration::from_micros(at_us) + INTERVAL_MAX));
+            let arrived: Vec<u16> = seen.iter().filter(|(_, at)| at.is_some()).map(|(number, _)| *number).collect();
+            prop_assert_eq!(arrived, sent.iter().map(|(number, _)| *number).collect::<Vec<u16>>());
+            prop_assert_eq!(seen.first().map(|(number, _)| *number), sent.first().map(|(number, _)| *number));
+        }
+    }
+}

@@ -63,7 +63,7 @@ mod tests {
         for length in 0..header.len() {
             let _ = transport_number(&header[..length], 5);
         }
-        let mut other = header.clone();
+        let mut other = header;
         other[16] = 0x10;
         assert_eq!(transport_number(&other, 3), None, "another profile");
     }

@@ -282,3 +282,95 @@ fn read_answer(bytes: &[u8], password: &str, transaction: &Transaction) -> Optio
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FROM: &str = "203.0.113.1:3478";
+
+    fn pair() -> (Ice, Ice, Instant) {
+        let now = Instant::now();
+        let (mut client, mut server) = (Ice::new(Random::new(1)), Ice::new(Random::new(2)));
+        let describe = |other: &Ice, candidates: &[&str], controlling| Remote {
+            ufrag: other.ufrag.clone(),
+            pwd: other.pwd.clone(),
+            candidates: candidates.iter().map(|address| address.parse().unwrap()).collect(),
+            controlling,
+        };
+        let (to_server, to_client) =
+            (describe(&server, &["192.0.2.1:1", FROM], true), describe(&client, &["198.51.100.7:5000"], false));
+        client.start(to_server, now);
+        server.start(to_client, now);
+        (client, server, now)
+    }
+
+    fn sent(ice: &mut Ice, now: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut out = Batch::new(10_000);
+        ice.poll(now, &mut out);
+        out.runs().flat_map(|run| run.datagrams().map(move |bytes| (run.to, bytes.to_vec()))).collect()
+    }
+
+    #[test]
+    fn an_address_that_does_not_answer_makes_room_for_the_next() {
+        let (mut client, _, mut now) = pair();
+        let mut tried = Vec::new();
+        for _ in 0..10 {
+            tried.extend(sent(&mut client, now).into_iter().map(|(to, _)| to.port()));
+            assert!(sent(&mut client, now).is_empty(), "not before it is due");
+            now = client.due(now).unwrap();
+        }
+        assert_eq!(tried, [1, 1, 1, 1, 3478, 3478, 3478, 3478, 1, 1]);
+    }
+
+    #[test]
+    fn only_an_authentic_answer_to_this_check_counts() {
+        let (mut client, mut server, now) = pair();
+        let request = sent(&mut client, now).remove(0).1;
+        assert_eq!(server.handle(now, "198.51.100.7:5000".parse().unwrap(), &request), Heard::Nothing);
+        let answer = sent(&mut server, now).remove(0).1;
+        let from = FROM.parse().unwrap();
+        let end = answer.len() - 8;
+        for at in 0..end {
+            let mut changed = answer.clone();
+            changed[at] ^= 1;
+            assert_eq!(client.handle(now, from, &changed), Heard::Nothing, "byte {at}");
+        }
+        for length in 0..end {
+            assert_eq!(client.handle(now, from, &answer[..length]), Heard::Nothing);
+        }
+        assert_eq!((client.reached(), client.refused()), (None, 2 * end as u64));
+        assert_eq!(client.handle(now, from, &answer), Heard::Answer);
+        assert_eq!(client.reached(), Some(from));
+        assert_eq!(client.handle(now, from, &answer), Heard::Nothing, "once");
+        assert_eq!(client.due(now), Some(now + CONSENT));
+    }
+
+    #[test]
+    fn an_answer_to_another_check_is_none() {
+        let (mut client, mut server, now) = pair();
+        let request = sent(&mut client, now).remove(0).1;
+        server.handle(now, "198.51.100.7:5000".parse().unwrap(), &request);
+        let answer = sent(&mut server, now).remove(0).1;
+        let from = FROM.parse().unwrap();
+        assert_eq!(client.handle(now, from, &answer), Heard::Answer);
+        let later = now + CONSENT;
+        assert_eq!(sent(&mut client, later).len(), 1);
+        assert_eq!(client.handle(later, from, &answer), Heard::Nothing, "authentic, but not of this check");
+        assert_eq!(client.rtt(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_conflict_of_roles_is_settled_by_changing_ours() {
+        let (mut client, server, now) = pair();
+        let request = sent(&mut client, now).remove(0).1;
+        let mut error = [&[1, 0x11, 0, 32][..], &MAGIC_COOKIE, &request[8..20], &[0, 9, 0, 4, 0, 0, 4, 87]].concat();
+        let tag = stun::integrity_of(&error, 28, &server.pwd).unwrap();
+        error.extend([&[0, 8, 0, 20][..], tag.as_ref()].concat());
+        client.handle(now, FROM.parse().unwrap(), &error);
+        assert!(client.remote.as_ref().is_some_and(|remote| !remote.controlling));
+        let again = sent(&mut client, now).remove(0).1;
+        let has = |kind: [u8; 2]| again.windows(4).any(|four| four[..2] == kind && four[2] == 0 && four[3] == 8);
+        assert!(has([0x80, 0x29]) && !has([0x80, 0x2a]));
+    }
+}

@@ -3,6 +3,7 @@
 //! A [`Viewer`] offers and receives as Chromium does: ICE with consent, DTLS, SRTP, repair by NACK and RTX, transport-wide
 //! feedback, receiver reports, key frame requests. What it has not: a jitter buffer, a decoder, TCP, and sending media.
 
+mod answering;
 mod config;
 mod description;
 mod feedback;

@@ -167,7 +167,7 @@ impl Stream {
     }
 
     /// The numbers that are asked for now; those that were asked for often enough are given up.
-    pub(super) fn to_nack(&mut self, now: Instant, rtt: Duration) -> SmallVec<[u16; 32]> {
+    pub(super) fn take_missing(&mut self, now: Instant, rtt: Duration) -> SmallVec<[u16; 32]> {
         let Some(source) = &mut self.source else { return SmallVec::new() };
         let can_ask = self.line.formats.first().is_some_and(|format| format.nack);
         let before = source.missing.len();
@@ -250,5 +250,94 @@ impl Jitter {
             let distance = i64::from((transit.wrapping_sub(before) as i32).unsigned_abs());
             self.scaled += distance - ((self.scaled + 8) >> 4);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::Codec;
+
+    use super::*;
+
+    const FORMAT: Format = Format { pt: 96, rtx: Some(97), codec: Codec::Vp8, rate_hz: 90_000, nack: true, pli: true };
+    const MS: Duration = Duration::from_millis(1);
+
+    fn stream() -> Stream {
+        Stream::new(Line { section: 0, kind: Kind::Video, ssrc: Some(9), formats: SmallVec::from_slice(&[FORMAT]) })
+    }
+
+    fn take(stream: &mut Stream, now: Instant, seq: u64, is_rtx: bool) -> bool {
+        stream.arrived(now, 9, &FORMAT, Arrival { seq, time: 0, is_rtx, at_us: 0 })
+    }
+
+    #[test]
+    fn a_number_counts_once_however_it_comes() {
+        let (mut stream, now) = (stream(), Instant::now());
+        assert!(!take(&mut stream, now, 10, true), "a retransmission of what?");
+        for (seq, is_rtx, is_new) in [
+            (10, false, true),
+            (13, false, true),
+            (11, true, true),
+            (11, true, false),
+            (12, false, true),
+            (12, true, false),
+        ] {
+            assert_eq!(take(&mut stream, now, seq, is_rtx), is_new, "{seq}");
+        }
+        assert!(take(&mut stream, now, 9, false), "before the first");
+        let counts = stream.counts();
+        assert_eq!((counts.repaired, counts.late, counts.duplicates, counts.missing, counts.lost), (1, 2, 3, 0, 0));
+    }
+
+    #[test]
+    fn a_gap_is_asked_for_ten_times_and_then_given_up() {
+        let (mut stream, start) = (stream(), Instant::now());
+        take(&mut stream, start, 65_534, false);
+        take(&mut stream, start, 65_537, false);
+        assert_eq!(stream.due(), Some(start + REORDERING));
+        let (mut now, mut asked) = (start, 0);
+        while let Some(due) = stream.due() {
+            now = due;
+            let numbers = stream.take_missing(now, 200 * MS);
+            assert!(numbers.is_empty() || numbers[..] == [65_535, 0]);
+            asked += u8::from(!numbers.is_empty());
+        }
+        assert_eq!((asked, now), (NACKS_MAX, start + REORDERING + 10 * 200 * MS));
+        assert_eq!((stream.counts().lost, stream.counts().nacked), (2, 20));
+    }
+
+    #[test]
+    fn a_gap_of_any_width_is_bounded_and_nothing_is_forgotten() {
+        let (mut stream, now) = (stream(), Instant::now());
+        take(&mut stream, now, 0, false);
+        take(&mut stream, now, 101, false);
+        take(&mut stream, now, 30_000, false);
+        let counts = stream.counts();
+        assert_eq!((counts.missing, counts.missing + counts.lost), (MISSING_MAX as u64, 100 + 30_000 - 102));
+        assert_eq!(stream.take_missing(now + REORDERING, MS).len(), NUMBERS_MAX);
+    }
+
+    #[test]
+    fn a_report_says_what_was_lost_since_the_last_and_how_unsteady_it_was() {
+        let (mut stream, now) = (stream(), Instant::now());
+        assert!(stream.report(now).is_none(), "nothing came");
+        for seq in (0..20).filter(|seq| seq % 4 != 1) {
+            // Every other packet is 10 ms late.
+            let arrival = Arrival {
+                seq,
+                time: seq as u32 * 900,
+                is_rtx: false,
+                at_us: seq as i64 * 10_000 + (seq as i64 & 2) * 5_000,
+            };
+            stream.arrived(now, 9, &FORMAT, arrival);
+        }
+        stream.reported(Ssrc(9), 0x0102_0304_0506_0708, now);
+        stream.reported(Ssrc(8), 1, now);
+        let report = stream.report(now + 500 * MS).unwrap();
+        assert_eq!((report.ssrc, report.fraction_lost, report.lost, report.highest), (Ssrc(9), 64, 5, 19));
+        assert_eq!((report.last_report, report.since_last_report), (0x0304_0506, 32_768));
+        assert!((300..900).contains(&report.jitter), "in ticks, of 900 at most: {}", report.jitter);
+        take(&mut stream, now, 20, false);
+        assert_eq!(stream.report(now).map(|report| (report.fraction_lost, report.lost)), Some((0, 5)));
     }
 }

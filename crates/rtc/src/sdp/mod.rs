@@ -14,7 +14,7 @@ use media::{Codec, Kind};
 pub(crate) use answer::{CNAME, Local, Transport, write as write_answer};
 pub(crate) use fragment::{credentials as fragment_credentials, write as write_fragment};
 pub(crate) use inner::{Inner, codec_config, extension_map};
-pub(crate) use offer::{Offer, Offered, Setup};
+pub(crate) use offer::{Offer, Offered, Section, Setup};
 pub(crate) use own_offer::{candidates as answered_candidates, narrow, offered, write as write_offer};
 pub(crate) use plan::{Active, Plan, Role, choose, choose_with, uri};
 

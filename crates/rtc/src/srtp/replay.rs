@@ -81,3 +81,25 @@ pub(crate) fn extend(highest: u64, seq: u16) -> Option<u64> {
     let index = highest.checked_add_signed(i64::from(ahead))?;
     (index >> 48 == 0).then_some(index)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_a_window_ago_does_not_count_any_more() {
+        let mut window = Window::<2>::new(5);
+        window.mark(5 + 128 + 10);
+        assert_eq!(window.check(5 + 128), Ok(()), "the same bit, another packet");
+        assert_eq!((window.check(5 + 128 + 10), window.check(15)), (Err(Stale::Seen), Err(Stale::Old)));
+    }
+
+    #[test]
+    fn numbers_are_extended_to_the_nearest_and_not_below_the_beginning() {
+        assert_eq!(
+            (extend(65_535, 0), extend(65_536, 65_535), extend(100, 200)),
+            (Some(65_536), Some(65_535), Some(200))
+        );
+        assert_eq!((extend(3, 65_535), extend((1 << 48) - 1, 0)), (None, None));
+    }
+}

@@ -92,6 +92,7 @@ struct Datagram<'a> {
     /// Before the payload: the original number of a retransmission.
     original: &'a [u8],
     payload: &'a [u8],
+    padding: u8,
 }
 
 impl Egress {
@@ -145,12 +146,13 @@ impl Egress {
         let fixed = Fixed {
             pt: self.pt,
             marker: packet.marker,
-            padded: false,
+            padded: packet.padding > 0,
             seq: packet.seq as u16,
             time: packet.time,
             ssrc: self.ssrc,
         };
-        let datagram = Datagram { fixed, index: packet.seq, original: &[], payload: packet.payload };
+        let datagram =
+            Datagram { fixed, index: packet.seq, original: &[], payload: packet.payload, padding: packet.padding };
         write(sending, self.extensions.block(&values), &datagram, out)?;
         self.repair.sent(sending.now, packet.payload.len());
         self.unreported = true;
@@ -185,7 +187,7 @@ impl Egress {
         let values = self.values(sending, packet, false);
         let fixed = Fixed { pt, marker: packet.marker, padded: false, seq: index as u16, time: packet.time, ssrc };
         let original = (packet.seq as u16).to_be_bytes();
-        let datagram = Datagram { fixed, index, original: &original, payload: packet.payload };
+        let datagram = Datagram { fixed, index, original: &original, payload: packet.payload, padding: 0 };
         if let Some(rtx) = &mut self.rtx {
             rtx.next += 1;
         }
@@ -203,7 +205,7 @@ impl Egress {
             let time = self.newest.map_or(0, |(time, _)| time);
             let fixed = Fixed { pt, marker: false, padded: true, seq: index as u16, time, ssrc };
             let values = Values { sent: sending.wall, named: !self.bound, level: None, captured: None };
-            let datagram = Datagram { fixed, index, original: &[], payload: &PADDING };
+            let datagram = Datagram { fixed, index, original: &[], payload: &PADDING, padding: 0 };
             if write(sending, self.extensions.block(&values), &datagram, out).is_err() {
                 return false;
             }
@@ -233,7 +235,7 @@ impl Egress {
     /// The report about now, RFC 3550 section 6.4.1; `None` before the first packet, whose time nobody would know.
     pub(super) fn report(&self, wall: WallTime) -> Option<SenderInfo> {
         let (time, captured) = self.newest?;
-        let since = (wall - captured) * i64::from(self.rate_hz);
+        let since = (wall - captured).saturating_mul(i64::from(self.rate_hz));
         let ticks = since.saturating_add(500_000).div_euclid(1_000_000);
         Some(SenderInfo {
             ssrc: Ssrc(self.ssrc),
@@ -249,7 +251,8 @@ impl Egress {
 fn write(sending: &mut Sending<'_>, mut block: Block, datagram: &Datagram<'_>, out: &mut Batch) -> Result<(), NotSent> {
     let header = block.header_len();
     let body = header + datagram.original.len();
-    let clear = body + datagram.payload.len();
+    let filled = body + datagram.payload.len();
+    let clear = filled + usize::from(datagram.padding);
     let length = clear + sending.sealer.overhead();
     if let Some(bandwidth) = &mut sending.bandwidth {
         block.number(bandwidth.sent(sending.now, length));
@@ -257,7 +260,10 @@ fn write(sending: &mut Sending<'_>, mut block: Block, datagram: &Datagram<'_>, o
     let fill = |space: &mut [u8]| {
         block.write(space, datagram.fixed)?;
         space.get_mut(header..body)?.copy_from_slice(datagram.original);
-        space.get_mut(body..clear)?.copy_from_slice(datagram.payload);
+        space.get_mut(body..filled)?.copy_from_slice(datagram.payload);
+        if let [.., last] = space.get_mut(filled..clear)? {
+            *last = datagram.padding;
+        }
         sending.sealer.seal_rtp(space, header, datagram.fixed.ssrc, datagram.index).then_some(())
     };
     let written = out.write(sending.way.0, sending.way.1, length, |space| fill(space).is_some());

@@ -45,6 +45,10 @@ const TICK_MIN: Duration = Duration::from_millis(1);
 const IDLE_TICK: Duration = Duration::from_secs(3_600);
 /// Sender reports, as on the str0m leg.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// What is believed to fit to a viewer of whom nothing is known, and what goes to it at once: a stream from its key frame on
+/// is there in a moment on most lines, and on a narrow one the first feedback says so before much has piled up.
+const START_BPS: u64 = 3_000_000;
+const START_BYTES: usize = 100_000;
 /// The longest datagram that is looked at.
 const DATAGRAM_BYTES_MAX: usize = 2_048;
 /// Two sender reports with their descriptions and the cipher's tail.
@@ -56,6 +60,7 @@ pub struct View {
     config: Config,
     sections: SmallVec<[(Kind, String); 2]>,
     ice: Ice,
+    opens_dtls: bool,
     dtls: Dtls,
     link: Option<Link>,
     egress: SmallVec<[Egress; 2]>,
@@ -120,11 +125,12 @@ impl View {
             _ => None,
         });
         let feedback = egress.iter().any(|egress| egress.extensions.numbered());
-        let bandwidth = bandwidth::Config { feedback, ..bandwidth::Config::default() };
+        let bandwidth = bandwidth::Config { start_bps: START_BPS, start_bytes: START_BYTES, feedback };
         let view = Self {
             config: config.clone(),
             sections: sections.collect(),
             ice,
+            opens_dtls: active,
             dtls,
             link: None,
             egress,
@@ -154,9 +160,9 @@ impl View {
         &self.ice.password
     }
 
-    /// Whether we send the first DTLS record, since the offer was passive.
+    /// Whether we send the first DTLS record.
     pub(crate) fn opens_dtls(&self) -> bool {
-        self.dtls.is_active()
+        self.opens_dtls
     }
 
     /// Whether the handshake is done and the leg is not over.

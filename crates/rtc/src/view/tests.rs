@@ -35,7 +35,7 @@ fn connected(profile: (SrtpProfile, Profile, usize), now: Instant) -> (View, Sea
 
 fn packet(payload: &Arc<[u8]>, seq: u64) -> Outgoing<'_> {
     let time = seq as u32 * 90;
-    Outgoing { codec: Codec::H264, seq, time, wall: WALL, marker: false, payload, audio_level: None }
+    Outgoing { codec: Codec::H264, seq, time, wall: WALL, marker: false, payload, audio_level: None, padding: 0 }
 }
 
 fn datagrams(out: &mut Batch) -> Vec<Vec<u8>> {

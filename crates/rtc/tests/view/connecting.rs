@@ -215,3 +215,29 @@ fn what_came_before_is_refused_when_it_comes_again() {
     assert!(world.events.is_empty(), "{:?}", world.events);
     assert_eq!(world.own().refused().feedback, refused + feedback.len() as u64);
 }
+
+#[test]
+fn what_is_authentic_is_taken_from_a_proven_address_only() {
+    let mut world = World::connected(Which::Own);
+    let mut film = Film::new();
+    film.run(&mut world, 100);
+    let kept = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let keep = kept.clone();
+    world.lose = Box::new(move |_, to_server, bytes| {
+        let feedback = to_server && matches!(bytes, [128..192, 192..224, ..]);
+        if feedback {
+            keep.borrow_mut().push(bytes.to_vec());
+        }
+        feedback
+    });
+    world.ask_key_frame(str0m::media::KeyframeRequestKind::Pli);
+    world.run_for(20);
+    world.events.clear();
+    let (address, strange) = (world.client.addr.to_string(), world.own().refused().strange);
+    let feedback = kept.borrow().clone();
+    feedback.iter().for_each(|bytes| world.inject("203.0.113.99:9", bytes));
+    assert!(world.events.is_empty(), "{:?}", world.events);
+    assert_eq!(world.own().refused().strange, strange + feedback.len() as u64);
+    feedback.iter().for_each(|bytes| world.inject(&address, bytes));
+    assert!(world.events.iter().any(|event| matches!(event, Event::KeyFrameRequested { kind: Kind::Video })));
+}

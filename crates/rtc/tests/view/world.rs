@@ -11,7 +11,7 @@ use std::{
 use media::{Codec, Kind, WallTime};
 use stentor_rtc::{
     Answer, Batch, Certificate, CloseReason, Config, Event, Input, Leg, NotSent, Outgoing, Output, Protocol, Purpose,
-    view::View,
+    ViewerLeg, view::View,
 };
 use str0m::{
     Candidate, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
@@ -117,6 +117,7 @@ pub struct Outbox {
     pub marker: bool,
     pub payload: Arc<[u8]>,
     pub audio_level: Option<u8>,
+    pub padding: u8,
 }
 
 /// How a world differs from the usual.
@@ -155,6 +156,7 @@ impl World {
                 (Server::Own(Box::new(view)), answer)
             }
             Which::Str0m => {
+                config.viewer_leg = ViewerLeg::Str0m;
                 let (leg, answer) = Leg::answer(&config, &offer, purpose, start).unwrap();
                 (Server::Str0m(Box::new(leg)), answer)
             }
@@ -228,7 +230,7 @@ impl World {
     /// Hands bytes to the server as if they came from there.
     pub fn inject(&mut self, from: &str, bytes: &[u8]) {
         let (from, to) = (from.parse().unwrap(), SERVER.parse().unwrap());
-        self.to_server(from, to, bytes);
+        self.deliver_to_server(from, to, bytes);
     }
 
     pub fn ask_key_frame(&mut self, kind: KeyframeRequestKind) {
@@ -298,7 +300,7 @@ impl World {
         if let Some(place) = self.wire.iter().position(|flying| flying.at <= self.now) {
             let flying = self.wire.remove(place).unwrap();
             if flying.to == SERVER.parse().unwrap() {
-                self.to_server(flying.from, flying.to, &flying.bytes);
+                self.deliver_to_server(flying.from, flying.to, &flying.bytes);
             } else if flying.to == self.client.addr {
                 let receive = Receive::new(RtcProtocol::Udp, flying.from, flying.to, &flying.bytes).unwrap();
                 let _ = self.client.rtc.handle_input(RtcInput::Receive(self.now, receive));
@@ -321,7 +323,7 @@ impl World {
         }
     }
 
-    fn to_server(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    fn deliver_to_server(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let input = Input::Datagram { proto: Protocol::Udp, from, to, bytes };
         match &mut self.server {
             Server::Own(view) => view.handle(self.now, input),
@@ -416,6 +418,7 @@ impl Outbox {
             wall: self.wall,
             marker: self.marker,
             payload: &self.payload,
+            padding: self.padding,
             audio_level: self.audio_level,
         }
     }

@@ -95,6 +95,7 @@ fn plan(args: &DevArgs, (key, token): (&str, &str), lan: Option<IpAddr>) -> Resu
             advertise: lan.into_iter().collect(),
             shards: 0,
             connect_timeout: Duration::from_secs(15),
+            viewer_leg: rtc::ViewerLeg::Own,
         },
         gate: Gate::new(vec![application], true),
         admin: Admin::new(&[token.to_owned()]),

@@ -1,45 +1,12 @@
 //! The kinds of value that webhooks are set by, and what their settings have to agree on.
 
-use super::{
-    Application, ConfigError, Webhook,
-    source::Raw,
-    value::{Listed, Setting},
-};
+use super::{Application, ConfigError, Webhook, value::Listed, words::words};
 use std::time::Duration;
 
 /// At most so many webhooks.
 pub const WEBHOOKS_MAX: usize = 100;
 /// A publisher or viewer is not kept waiting for an answer any longer than this.
 const TIMEOUT_MAX: Duration = Duration::from_secs(30);
-
-/// Declares an enum whose members are written as fixed texts.
-macro_rules! words {
-    ($(#[doc = $about:literal])+ $name:ident: $expected:literal { $($(#[doc = $doc:literal])+ $member:ident = $word:literal,)+ }) => {
-        $(#[doc = $about])+
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[doc = $doc])+ $member,)+
-        }
-
-        impl Setting for $name {
-            const EXPECTED: &'static str = $expected;
-
-            fn read(raw: &Raw) -> Option<Self> {
-                match raw.one()? {
-                    $($word => Some(Self::$member),)+
-                    _ => None,
-                }
-            }
-
-            fn show(&self) -> Option<String> {
-                let word = match self {
-                    $(Self::$member => $word,)+
-                };
-                word.to_owned().show()
-            }
-        }
-    };
-}
 
 words! {
     /// What a webhook's requests look like.

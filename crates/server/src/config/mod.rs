@@ -14,11 +14,13 @@ mod source;
 mod tests;
 mod tree;
 mod value;
+mod words;
 
 pub use hooks::{Dialect, EventKind, OnFailure, Question};
 pub use reference::sample;
 pub use tree::{App, Application, Hls, Http, Live, Media, Rtmp, Server, Webhook};
 pub use value::LogFormat;
+pub use words::ViewerLeg;
 
 use self::error::ConfigError;
 use self::section::{Fault, Section};

@@ -1,8 +1,11 @@
 //! Every setting with its documentation and its default: the single source of sample, reference and errors.
 
-use super::hooks::{Dialect, EventKind, OnFailure, Question};
 use super::section::settings;
 use super::value::{LogFormat, Size};
+use super::{
+    hooks::{Dialect, EventKind, OnFailure, Question},
+    words::ViewerLeg,
+};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,6 +85,8 @@ settings! {
         connect_timeout: Duration = Duration::from_secs(15);
         /// Media threads, each with a socket of its own on the one port; 0 is one for each core that the process may use.
         shards: u32 = 0;
+        /// What WebRTC viewers are served by: "own" costs a fraction of "str0m", which is here to compare.
+        viewer_leg: ViewerLeg = ViewerLeg::Own;
     }
 
     /// Live streams, whatever they come in and go out by.

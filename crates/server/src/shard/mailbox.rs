@@ -6,7 +6,7 @@ use net::{
     Waker,
     ring::{Consumer, Producer, ring},
 };
-use sfu::Mail;
+use sfu::{Care, Mail};
 
 /// Mail that one thread may have waiting for another; fewer the more threads there are, since every pair has a ring.
 const RING_MAX: usize = 8_192;
@@ -16,29 +16,45 @@ const RING_MIN: usize = 256;
 const RINGS_MAX: usize = 65_536;
 /// This part of a ring is kept free of packets and datagrams, which may be lost.
 const RESERVED: usize = 8;
+/// And this part of datagrams that came to the wrong thread, of which a peer can send as many as it likes.
+const RESERVED_FROM_STRAYS: usize = 2;
+
+/// What is carried.
+pub(super) trait Carried: Send {
+    /// What is to be done where room runs short.
+    fn how(&self) -> Care;
+}
+
+impl Carried for Mail {
+    fn how(&self) -> Care {
+        self.care()
+    }
+}
 
 /// One thread's ends of all its rings.
-#[derive(Default)]
-pub(super) struct Mailbox {
-    outlets: Vec<Outlet>,
-    inlets: Vec<Consumer<Mail>>,
+pub(super) struct Mailbox<M: Carried = Mail> {
+    outlets: Vec<Outlet<M>>,
+    inlets: Vec<Consumer<M>>,
 }
 
 /// The way to another thread.
-struct Outlet {
+struct Outlet<M> {
     to: usize,
-    mail: Producer<Mail>,
+    mail: Producer<M>,
     waker: Waker,
     /// What found no room and must not be lost. It is bounded by what there is to tell: a few words about each leg and each
     /// track, and no new ones come while anything waits, but slowly, since the thread takes hardly any commands then.
-    waiting: VecDeque<Mail>,
+    waiting: VecDeque<M>,
 }
 
 /// The mailboxes of all threads, by their number; `wakers` wake them.
-pub(super) fn mailboxes(wakers: &[Waker]) -> Vec<Mailbox> {
+pub(super) fn mailboxes<M: Carried>(wakers: &[Waker]) -> Vec<Mailbox<M>> {
     let count = wakers.len().max(1);
-    let capacity = (RINGS_MAX / (count * count)).clamp(RING_MIN, RING_MAX);
-    let mut all: Vec<Mailbox> = wakers.iter().map(|_| Mailbox::default()).collect();
+    connect(wakers, (RINGS_MAX / (count * count)).clamp(RING_MIN, RING_MAX))
+}
+
+fn connect<M: Carried>(wakers: &[Waker], capacity: usize) -> Vec<Mailbox<M>> {
+    let mut all: Vec<Mailbox<M>> = wakers.iter().map(|_| Mailbox { outlets: Vec::new(), inlets: Vec::new() }).collect();
     for (to, waker) in wakers.iter().enumerate() {
         for from in (0..wakers.len()).filter(|from| *from != to) {
             let (producer, consumer) = ring(capacity);
@@ -54,9 +70,9 @@ pub(super) fn mailboxes(wakers: &[Waker]) -> Vec<Mailbox> {
     all
 }
 
-impl Mailbox {
+impl<M: Carried> Mailbox<M> {
     /// Puts mail on its way. False where it was lost, as it may be.
-    pub(super) fn post(&mut self, to: usize, mail: Mail) -> bool {
+    pub(super) fn post(&mut self, to: usize, mail: M) -> bool {
         // A thread that is not there gets nothing.
         let Some(outlet) = self.outlets.iter_mut().find(|outlet| outlet.to == to) else { return false };
         outlet.post(mail)
@@ -83,7 +99,7 @@ impl Mailbox {
     }
 
     /// Takes the oldest mail of one of the others, in turn.
-    pub(super) fn take(&mut self, turn: usize) -> Option<Mail> {
+    pub(super) fn take(&mut self, turn: usize) -> Option<M> {
         let count = self.inlets.len();
         (0..count).find_map(|step| self.inlets.get_mut((turn + step) % count)?.pop())
     }
@@ -99,12 +115,16 @@ impl Mailbox {
     }
 }
 
-impl Outlet {
-    fn post(&mut self, mail: Mail) -> bool {
-        if mail.may_be_lost() {
-            let capacity = self.mail.capacity();
-            let room = self.waiting.is_empty() && self.mail.len() < capacity - capacity / RESERVED;
-            return room && self.mail.push(mail).is_ok();
+impl<M: Carried> Outlet<M> {
+    fn post(&mut self, mail: M) -> bool {
+        let capacity = self.mail.capacity();
+        let most = match mail.how() {
+            Care::Stray => capacity - capacity / RESERVED_FROM_STRAYS,
+            Care::Media => capacity - capacity / RESERVED,
+            Care::Keep => usize::MAX,
+        };
+        if most != usize::MAX {
+            return self.waiting.is_empty() && self.mail.len() < most && self.mail.push(mail).is_ok();
         }
         if !self.waiting.is_empty() {
             self.waiting.push_back(mail);
@@ -112,5 +132,79 @@ impl Outlet {
             self.waiting.push_back(mail);
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use net::MediaSocket;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Letter {
+        Control(usize),
+        Media(usize),
+        Stray,
+    }
+
+    impl Carried for Letter {
+        fn how(&self) -> Care {
+            match self {
+                Self::Stray => Care::Stray,
+                Self::Media(_) => Care::Media,
+                Self::Control(_) => Care::Keep,
+            }
+        }
+    }
+
+    fn boxes(count: usize) -> Vec<Mailbox<Letter>> {
+        let sockets = MediaSocket::bind_group("127.0.0.1:0".parse().unwrap(), count, Instant::now()).unwrap();
+        let wakers: Vec<Waker> = sockets.iter().map(MediaSocket::waker).collect();
+        connect(&wakers, 64)
+    }
+
+    #[test]
+    fn a_full_ring_loses_media_and_nothing_else_and_keeps_the_order() {
+        let mut boxes = boxes(2);
+        let strays = (0..100).filter(|_| boxes[0].post(1, Letter::Stray)).count();
+        assert_eq!(strays, 32, "a half is for what did not come from outside");
+        assert!(std::iter::from_fn(|| boxes[1].take(0)).all(|letter| letter == Letter::Stray));
+        let taken = (0..100).filter(|number| boxes[0].post(1, Letter::Media(*number))).count();
+        assert_eq!(taken, 56, "an eighth is for what must not be lost");
+        for number in 0..100 {
+            assert!(boxes[0].post(1, Letter::Control(number)));
+        }
+        assert!(boxes[0].is_backed_up() && !boxes[1].is_backed_up());
+        assert!(!boxes[0].post(1, Letter::Media(0)), "nothing overtakes what waits");
+        let mut got = Vec::new();
+        while got.len() < 156 {
+            boxes[0].deliver();
+            got.extend(std::iter::from_fn(|| boxes[1].take(0)));
+        }
+        let expected = (0..56).map(Letter::Media).chain((0..100).map(Letter::Control));
+        assert_eq!(got, expected.collect::<Vec<_>>());
+        assert!(!boxes[0].is_backed_up() && boxes[0].post(1, Letter::Media(7)));
+        assert_eq!(boxes[1].take(0), Some(Letter::Media(7)));
+    }
+
+    #[test]
+    fn every_pair_has_a_ring_and_who_has_mail_does_not_sleep() {
+        let mut boxes = boxes(3);
+        for (from, to) in [(0, 1), (2, 1), (1, 0)] {
+            assert!(boxes[from].post(to, Letter::Control(from)));
+        }
+        assert!(!boxes[0].post(0, Letter::Control(9)) && !boxes[0].post(7, Letter::Control(9)), "nobody is there");
+        assert!(!boxes[1].park() && boxes[2].park());
+        assert!(boxes[0].post(2, Letter::Media(1)));
+        boxes[0].deliver();
+        boxes[2].unpark();
+        assert_eq!(boxes[2].take(1), Some(Letter::Media(1)));
+        let mut got = [boxes[1].take(0), boxes[1].take(1), boxes[0].take(5)];
+        got.sort_by_key(|letter| format!("{letter:?}"));
+        assert_eq!(got, [Some(Letter::Control(0)), Some(Letter::Control(1)), Some(Letter::Control(2))]);
+        assert!(boxes.iter_mut().all(Mailbox::park));
     }
 }

@@ -29,6 +29,8 @@ pub struct Config {
     pub advertise: Vec<IpAddr>,
     /// Media threads that are wanted; 0 is one for each processor that the process may use.
     pub shards: usize,
+    /// Which leg viewers get.
+    pub viewer_leg: rtc::ViewerLeg,
     /// A peer that was answered has to be connected within this.
     pub connect_timeout: Duration,
 }
@@ -66,7 +68,7 @@ pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'sta
         certificate: Certificate::generate().map_err(io::Error::other)?,
         wall: (wall_now(), now),
         playout_delay_ms: None,
-        viewer_leg: rtc::ViewerLeg::default(),
+        viewer_leg: config.viewer_leg,
     };
     let mut threads = Vec::new();
     let wakers: Vec<Waker> = sockets.iter().map(MediaSocket::waker).collect();

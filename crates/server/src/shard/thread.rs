@@ -47,7 +47,7 @@ pub(super) fn run(thread: Thread<'_>) {
             // A leg is handed over before its peer is answered, and the peer's first datagram must not overtake it: some
             // peers (FFmpeg's WHIP muxer as the DTLS client) send theirs once.
             if !core.mailbox.is_backed_up() {
-                core.take_commands();
+                core.take_all_commands();
             }
             core.take_mail();
             let input = Input::Datagram {
@@ -94,6 +94,10 @@ impl Core {
                     if !self.mailbox.post(to, mail) {
                         self.shard.mail_lost();
                     }
+                    if !self.shard.has_mail() {
+                        // The others begin with it while this thread serves its own viewers.
+                        self.mailbox.deliver();
+                    }
                 }
                 Output::Timeout(_) if !self.out.is_empty() => self.send(socket),
                 Output::Timeout(at) => break at,
@@ -130,6 +134,15 @@ impl Core {
         (0..COMMANDS_BATCH).all(|_| self.take_command())
     }
 
+    /// Takes what waits now.
+    fn take_all_commands(&mut self) {
+        for _ in 0..super::COMMANDS_MAX {
+            if !self.take_command() {
+                return;
+            }
+        }
+    }
+
     fn take_command(&mut self) -> bool {
         match self.commands.try_recv() {
             Ok(command) => {
@@ -149,14 +162,10 @@ impl Core {
         for _ in 0..MAIL_BATCH {
             let Some(mail) = self.mailbox.take(self.turn) else { return false };
             self.turn = self.turn.wrapping_add(1);
-            if !mail.may_be_lost() {
+            if mail.care() == sfu::Care::Keep {
                 // What the other was told before it wrote is here already, and comes first: of a track that it wants, of a
                 // leg that is over. There is an end, since the queue has one.
-                for _ in 0..super::COMMANDS_MAX {
-                    if !self.take_command() {
-                        break;
-                    }
-                }
+                self.take_all_commands();
             }
             self.shard.handle(Instant::now(), Input::Mail(mail), &mut self.out);
         }

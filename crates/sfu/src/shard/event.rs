@@ -184,7 +184,7 @@ pub enum Input<'a> {
 pub enum Output {
     /// Send what is in the batch, clear it, and ask again.
     Full,
-    /// What another shard has to be told: in order, and without loss unless `Mail::may_be_lost`.
+    /// What another shard has to be told: in order, and without loss where `Mail::care` says so.
     Mail {
         /// The number of the other shard.
         to: usize,

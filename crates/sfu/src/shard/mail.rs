@@ -19,10 +19,25 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// Whether it may be dropped where the queue is full, as a packet on a full network is: tell `Shard::mail_lost`.
-    pub fn may_be_lost(&self) -> bool {
-        matches!(self.letter, Letter::Datagram { .. } | Letter::Transmit { .. } | Letter::Packet { .. })
+    /// What is to be done with it where room runs short.
+    pub fn care(&self) -> Care {
+        match self.letter {
+            Letter::Datagram { .. } | Letter::Transmit { .. } => Care::Stray,
+            Letter::Packet { .. } => Care::Media,
+            _ => Care::Keep,
+        }
     }
+}
+
+/// How much it matters that mail arrives. What is dropped is told to `Shard::mail_lost`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Care {
+    /// A datagram that came to the wrong shard: any peer can send as many as it likes, so it is the first to be dropped.
+    Stray,
+    /// A packet of a track: dropped as a full network would.
+    Media,
+    /// It must not be lost, nor overtaken by other mail.
+    Keep,
 }
 
 /// How a shard knows the peer of a leg that it does not have.
@@ -164,6 +179,10 @@ impl Mails {
         Some((to, Mail { from: self.index, letter }))
     }
 
+    pub(crate) fn has_next(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     pub(crate) fn next_own(&mut self) -> Option<Letter> {
         self.own.pop_front()
     }
@@ -173,5 +192,15 @@ impl Kept {
     /// A datagram that is handled later, or elsewhere.
     pub(crate) fn new((proto, from): (Protocol, SocketAddr), to: SocketAddr, bytes: &[u8]) -> Self {
         Self { proto, from, to, bytes: bytes.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_is_small_since_every_pair_of_shards_has_thousands_of_places_for_it() {
+        assert!(size_of::<Mail>() <= 112, "{}", size_of::<Mail>());
     }
 }

@@ -29,7 +29,7 @@ use home::Home;
 pub use id::{LegId, SHARDS_MAX, TrackId};
 use legs::LegState;
 pub(crate) use legs::{LegKey, Legs};
-pub use mail::{Expect, Mail};
+pub use mail::{Care, Expect, Mail};
 pub(crate) use mail::{Letter, Link, Mails, Parked};
 use remote::Awaited;
 pub(crate) use tracks::{TrackKey, Tracks};
@@ -151,6 +151,11 @@ impl Shard {
         true
     }
 
+    /// Whether `poll_output` gives mail next.
+    pub fn has_mail(&self) -> bool {
+        self.mails.has_next()
+    }
+
     /// Counts mail that may be lost and was.
     pub fn mail_lost(&mut self) {
         self.stats.drop(Drop::MailFull);
@@ -170,7 +175,8 @@ impl Shard {
         stats.legs = (self.legs.len() + self.demux.parked()) as u64;
         stats.legs_connected = self.legs.iter().filter(|leg| leg.leg.is_connected()).count() as u64;
         stats.tracks = self.homes.len() as u64;
-        stats.per_leg = self.legs.iter().map(|leg| leg.stats).collect();
+        let parked = self.demux.all_parked().map(|parked| LegStats::new(parked.id));
+        stats.per_leg = self.legs.iter().map(|leg| leg.stats).chain(parked).collect();
         stats
     }
 

@@ -166,6 +166,8 @@ pub struct World {
     pub home: Option<usize>,
     /// Mail takes from nothing to this long, each pair's in order.
     pub mail_delay_max: Duration,
+    /// Mail from the one to the other takes this much longer.
+    pub slow_mail: Option<(usize, usize, Duration)>,
     /// Called for each piece of mail that may be lost: true loses it.
     pub lose_mail: Box<dyn FnMut() -> bool>,
     mail: Vec<Carried>,
@@ -197,6 +199,7 @@ impl World {
             }),
             home: None,
             mail_delay_max: Duration::from_millis(2),
+            slow_mail: None,
             lose_mail: Box::new(|| false),
             mail: Vec::new(),
             random: 0x2545_f491_4f6c_dd1d,
@@ -445,14 +448,15 @@ impl World {
     /// Mail of a pair of shards keeps its order; that of different pairs does not.
     fn carry(&mut self, from: usize, to: usize, mail: Mail) {
         assert!(from != to && to < self.shards.len());
-        if mail.may_be_lost() && (self.lose_mail)() {
+        if mail.care() != sfu::Care::Keep && (self.lose_mail)() {
             return self.shards[from].mail_lost();
         }
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let micros = (self.random >> 33) % (self.mail_delay_max.as_micros() as u64 + 1);
         let before =
             self.mail.iter().filter(|carried| carried.from == from && carried.to == to).map(|mail| mail.at).max();
-        let at = before.into_iter().fold(self.now + Duration::from_micros(micros), Instant::max);
+        let slow = self.slow_mail.filter(|slow| (slow.0, slow.1) == (from, to)).map_or(Duration::ZERO, |slow| slow.2);
+        let at = before.into_iter().fold(self.now + Duration::from_micros(micros) + slow, Instant::max);
         self.mail.push(Carried { at, from, to, mail });
     }
 

@@ -374,6 +374,7 @@ impl World<'_> {
                 marker: packet.marker,
                 payload: &packet.payload,
                 audio_level: None,
+                padding: 0,
             };
             let Some(client) = self.clients.get_mut(place) else { return Ok(()) };
             client.peer.send(now, kind, outgoing, &mut self.out);

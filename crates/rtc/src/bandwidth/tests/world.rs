@@ -51,6 +51,8 @@ pub(super) struct App {
     pub(super) rate_bps: u64,
     pub(super) follows: bool,
     pub(super) want_bps: Option<u64>,
+    /// Each so many pictures, one is five times as large.
+    pub(super) key_frames: u64,
 }
 
 pub(super) struct World {
@@ -105,6 +107,12 @@ impl World {
             reports: Vec::new(),
             clock_us: ((1 << 23) - 20) * 64_000,
         }
+    }
+
+    /// Another course of chance.
+    pub(super) fn seeded(mut self, seed: u64) -> Self {
+        self.random = self.random.wrapping_mul(2 * seed + 1);
+        self
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -166,7 +174,8 @@ impl World {
         if self.now_us.is_multiple_of(FRAME_US) {
             let estimate = self.bandwidth.estimate_bps().unwrap_or(1_000_000);
             let rate = if self.app.follows { self.app.rate_bps.min(estimate * 95 / 100) } else { self.app.rate_bps };
-            let mut bytes = (rate.saturating_sub(64_000) * FRAME_US / 8_000_000) as usize;
+            let key = self.app.key_frames > 0 && (self.now_us / FRAME_US).is_multiple_of(self.app.key_frames);
+            let mut bytes = (rate.saturating_sub(64_000) * FRAME_US / 8_000_000) as usize * if key { 5 } else { 1 };
             while bytes > 0 {
                 self.backlog.push_back(bytes.min(PACKET));
                 bytes = bytes.saturating_sub(PACKET);

@@ -1,4 +1,6 @@
-//! The viewer itself: who gets which datagram, and what is sent when.
+//! The viewer itself: who gets which datagram, and what is sent when. RTCP is in `reports`.
+
+mod reports;
 
 use std::{
     collections::VecDeque,
@@ -11,7 +13,7 @@ use media::{Codec, Kind, Ssrc};
 use smallvec::SmallVec;
 
 use super::{
-    Config, Counts, Event, Input, Output, Packet, Transport,
+    Config, Counts, Event, Input, Output, Packet, Transport, answering,
     description::{self, Agreed},
     feedback::Feedback,
     header::{Header, transport_number},
@@ -22,12 +24,13 @@ use super::{
 use crate::{
     batch::Batch,
     config::Protocol,
-    error::AnswerError,
+    error::{AnswerError, OfferError},
     leg::CloseReason,
-    rtcp::{self, BLOCKS_MAX, ReportBlock, write},
     srtp::{self, Opener, Profile, Sealer},
     view::dtls::{Dtls, Step},
 };
+
+use reports::REPORT_INTERVAL;
 
 /// Timers never ask for less.
 const TICK_MIN: Duration = Duration::from_millis(1);
@@ -37,13 +40,6 @@ const IDLE_TICK: Duration = Duration::from_secs(3_600);
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 /// A server that answers no check and sends nothing for this long is gone.
 const SILENT_MAX: Duration = Duration::from_secs(15);
-/// Receiver reports.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// Where no round trip was measured.
-const RTT_GUESS: Duration = Duration::from_millis(100);
-/// Bytes of a compound RTCP packet with its encryption, at most.
-const RTCP_BYTES_MAX: usize = 1_280;
-const CNAME: &str = "light";
 
 /// A viewer. Every `handle` is followed by `poll_output` until it returns a timeout.
 pub struct Viewer {
@@ -111,11 +107,29 @@ impl Viewer {
     /// Says in a sentence why it is of no use.
     pub fn accept(&mut self, answer: &str, now: Instant) -> Result<(), AnswerError> {
         let agreed = description::read_answer(&self.config, answer)?;
+        self.start(agreed, true, now);
+        Ok(())
+    }
+
+    /// A viewer that answers the offer of a server, as servers that offer want it, and its SDP answer. The server's
+    /// addresses may be missing: then its first authentic check shows one.
+    ///
+    /// # Errors
+    /// Says in a sentence what is wrong with the offer, or that nothing in it can be received.
+    pub fn answer(config: &Config, offer: &str, seed: u64, now: Instant) -> Result<(Self, String), OfferError> {
+        let mut viewer = Self::new(config, seed, now);
+        let (agreed, lite) = answering::read_offer(config, offer)?;
+        let answer = answering::write(config, offer, &agreed, viewer.ice.ufrag(), viewer.ice.pwd())?;
+        viewer.start(agreed, lite, now);
+        Ok((viewer, answer))
+    }
+
+    fn start(&mut self, agreed: Agreed, controlling: bool, now: Instant) {
         let remote = Remote {
             ufrag: agreed.ufrag.clone(),
             pwd: agreed.pwd.clone(),
             candidates: agreed.candidates.clone(),
-            controlling: true,
+            controlling,
         };
         self.ice.start(remote, now);
         self.streams = agreed.lines.iter().cloned().map(Stream::new).collect();
@@ -123,7 +137,6 @@ impl Viewer {
         self.reduced = agreed.reduced;
         self.agreed = Some(Box::new(agreed));
         (self.began, self.heard, self.now) = (now, now, self.now.max(now));
-        Ok(())
     }
 
     /// Whether ICE and DTLS are done and the viewer is not over.
@@ -232,22 +245,6 @@ impl Viewer {
         }
     }
 
-    fn rtcp(&mut self, bytes: &mut [u8]) {
-        let Some(keys) = &mut self.keys else {
-            self.counts.strange += 1;
-            return;
-        };
-        let Ok(compound) = keys.opener.open_rtcp(bytes) else { return };
-        self.heard = self.now;
-        for packet in rtcp::read(compound) {
-            if let rtcp::Packet::SenderReport(report) = packet {
-                self.counts.sender_reports += 1;
-                let info = report.info;
-                self.streams.iter_mut().for_each(|stream| stream.reported(info.ssrc, info.ntp, self.now));
-            }
-        }
-    }
-
     fn rtp(&mut self, bytes: &mut [u8], seen: &mut dyn FnMut(Packet<'_>)) {
         let (Some(keys), Some(header)) = (&mut self.keys, Header::read(bytes)) else {
             self.counts.strange += 1;
@@ -335,79 +332,6 @@ impl Viewer {
             Step::Closed => self.over(CloseReason::Peer),
             Step::Failed(why) => self.over(CloseReason::Failed(why)),
         }
-    }
-
-    /// Writes what RTCP is due.
-    fn report(&mut self, out: &mut Batch) {
-        if self.keys.is_none() {
-            return;
-        }
-        let now = self.now;
-        let rtt = self.ice.rtt().unwrap_or(RTT_GUESS);
-        let own = self.ssrc;
-        if let Some(mut feedback) = self.feedback.take() {
-            while feedback.due().is_some_and(|due| due <= now) {
-                let media = Ssrc(self.streams.iter().find_map(Stream::ssrc).unwrap_or_default());
-                let written = self.write_rtcp(out, |space| feedback.write(now, space, own, media));
-                if !written {
-                    break;
-                }
-            }
-            self.feedback = Some(feedback);
-        }
-        for at in 0..self.streams.len() {
-            let Some(stream) = self.streams.get_mut(at) else { continue };
-            let media = Ssrc(stream.ssrc().unwrap_or_default());
-            let key_frame = stream.take_key_frame_request();
-            let is_due = stream.due().is_some_and(|due| due <= now);
-            let numbers = if is_due { stream.to_nack(now, rtt) } else { SmallVec::new() };
-            if let Some(media) = key_frame {
-                self.write_rtcp(out, |space| write::pli(space, own, media));
-            }
-            if !numbers.is_empty() {
-                self.write_rtcp(out, |space| write::nack(space, own, media, &numbers));
-            }
-        }
-        if self.report_due.is_some_and(|due| due <= now) {
-            self.report_due = Some(now + REPORT_INTERVAL);
-            let blocks: SmallVec<[ReportBlock; 2]> =
-                self.streams.iter_mut().filter_map(|stream| stream.report(now)).take(BLOCKS_MAX).collect();
-            self.write_rtcp(out, |space| {
-                let report = write::receiver_report(space, own, &blocks);
-                report + write::sdes_cname(space.get_mut(report..).unwrap_or_default(), own, CNAME)
-            });
-        }
-    }
-
-    /// Encrypts and sends what `fill` writes; false where that is nothing.
-    fn write_rtcp(&mut self, out: &mut Batch, fill: impl FnOnce(&mut [u8]) -> usize) -> bool {
-        let (Some(keys), Some(to)) = (&mut self.keys, self.ice.reached()) else { return false };
-        let overhead = keys.sealer.rtcp_overhead();
-        let mut space = [0; RTCP_BYTES_MAX];
-        // A compound packet begins with a report unless the answer says that it need not.
-        let head = if self.reduced { 0 } else { write::receiver_report(&mut space, self.ssrc, &[]) };
-        let body = space.get_mut(head..RTCP_BYTES_MAX - overhead).map_or(0, fill);
-        let packet = space.get_mut(..head + body + overhead).filter(|_| body > 0);
-        let Some(packet) = packet else { return false };
-        let sealed = keys.sealer.seal_rtcp(packet);
-        if sealed {
-            out.push(Protocol::Udp, to, packet);
-        }
-        sealed
-    }
-
-    fn leave(&mut self, out: &mut Batch) {
-        self.leaving = false;
-        let own = self.ssrc;
-        self.write_rtcp(out, |space| {
-            let report = write::receiver_report(space, own, &[]);
-            report + write::bye(space.get_mut(report..).unwrap_or_default(), own)
-        });
-        if let (Some(dtls), Some(to)) = (&mut self.dtls, self.ice.reached()) {
-            dtls.close();
-            let _ = dtls.poll((Protocol::Udp, to), out);
-        }
-        self.dtls = None;
     }
 
     fn survive(&mut self, result: Option<Result<(), String>>) {

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use wire::flv::{Demuxer, TagKind};
 
 /// A real clip, for its sequence headers.
-const CLIP: &[u8] = include_bytes!("../../../demo/demo.flv");
+const CLIP: &[u8] = include_bytes!("../../../../demo/demo.flv");
 /// Number, time and hash, each of 16 digits.
 const STAMP_BYTES: usize = 3 * DIGITS;
 const DIGITS: usize = 16;

@@ -13,7 +13,7 @@ use wire::{
     rtmp::client::{Event, Mode},
 };
 
-use crate::{
+use super::{
     frame,
     publisher::{Connection, PATIENCE},
     run::{Run, Seen},
@@ -174,7 +174,7 @@ impl Chunks {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::frame::{Frames, Stamp};
+    use crate::frames::frame::{Frames, Stamp};
     use std::time::Duration;
 
     #[test]

@@ -16,7 +16,7 @@ use wire::{
     },
 };
 
-use crate::{
+use super::{
     frame::{Frames, Stamp},
     run::Run,
 };
