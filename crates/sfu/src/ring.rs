@@ -246,6 +246,15 @@ mod tests {
     }
 
     #[test]
+    fn a_key_frame_before_a_long_gap_is_nothing_to_begin_with() {
+        let mut ring = Ring::default();
+        ring.push(entry(10, 0, 10), true, 90_000, LIMITS);
+        assert_eq!(ring.push(entry(10 + SEQ_JUMP, 33, 10), false, 90_000, LIMITS), Added::Kept);
+        assert_eq!(ring.push(entry(11 + 2 * SEQ_JUMP, 66, 10), false, 90_000, LIMITS), Added::NoKey);
+        assert_eq!(ring.push(entry(12 + 2 * SEQ_JUMP, 99, 10), true, 90_000, LIMITS), Added::Key);
+    }
+
+    #[test]
     fn packets_of_a_frame_that_is_split_evenly_are_made_equally_long() {
         let mut ring = Ring::default();
         for (seq, ms, bytes) in [(1, 0, 50), (2, 33, 99), (3, 33, 98), (4, 33, 101), (5, 33, 60)] {

@@ -113,7 +113,7 @@ impl Subscription {
             squeeze: None,
             stretches: SmallVec::new(),
             highest_source: 0,
-            highest_viewer: 0,
+            highest_viewer: after.map_or(0, |after| after.number),
             replayed: None,
             after,
             goes_on: after.is_some(),
@@ -301,7 +301,7 @@ impl Subscription {
         }
         let stretch = self.stretches.last()?;
         let viewer = source.checked_add_signed(stretch.shift)?;
-        if viewer < stretch.first && (self.stretches.len() > 1 || self.goes_on) {
+        if viewer < stretch.first && (self.stretches.len() > 1 || stretch.first > SEQ_FIRST) {
             // It came late, from before a new beginning. Its number has been used, and with it its place in the cipher.
             return None;
         }
@@ -353,6 +353,19 @@ mod tests {
         assert_eq!(one.number(4), Some(SEQ_FIRST + 4));
         one.renumber = true;
         assert_eq!(one.number(2), Some(SEQ_FIRST + 5), "a replay goes on where the viewer is");
+    }
+
+    #[test]
+    fn another_track_goes_on_where_the_last_one_ended() {
+        let mut one = subscription();
+        assert_eq!(one.number(70_000), Some(SEQ_FIRST));
+        assert!(one.ending().is_none(), "nothing was sent");
+        one.latest = Some((MediaTime(9_000), Instant::now()));
+        let mut two = Subscription::new(TrackKey(2), Codec::H264, one.ending());
+        assert_eq!(two.ending().map(|ending| ending.number), Some(SEQ_FIRST), "it has not begun either");
+        assert_eq!(two.number(5), Some(SEQ_FIRST + 1));
+        assert_eq!(two.number(4), None, "what is late would get a number of the first track");
+        assert_eq!(two.number(6), Some(SEQ_FIRST + 2));
     }
 
     proptest! {

@@ -36,9 +36,9 @@ pub(crate) struct LegState {
     pub(crate) alive: bool,
     /// It is among those that send more with the next tick.
     pub(crate) again: bool,
-    /// Where the last subscription of a kind ended.
-    endings: SmallVec<[(Kind, Ending); 2]>,
     bound: SmallVec<[(Kind, TrackId); 2]>,
+    /// Where the numbers and times are of kinds of which a track is not subscribed to any more.
+    endings: SmallVec<[(Kind, Ending); 2]>,
     dirty: bool,
     timer: Option<Instant>,
 }
@@ -53,8 +53,8 @@ impl LegState {
             added: now,
             alive: false,
             again: false,
-            endings: SmallVec::new(),
             bound: SmallVec::new(),
+            endings: SmallVec::new(),
             dirty: false,
             timer: None,
         }
@@ -72,32 +72,33 @@ impl LegState {
         self.subscriptions.iter_mut().find(|subscription| subscription.track == track)
     }
 
-    /// A subscription to a track of this codec, which goes on from where the last of its kind ended, or is: no number is
-    /// used twice.
-    pub(super) fn subscribe(&mut self, track: TrackKey, codec: Codec) {
-        let of_kind = |kind: Kind| kind == codec.kind();
-        let ended = self.endings.iter().filter(|(kind, _)| of_kind(*kind)).map(|(_, ending)| *ending);
-        let others = self.subscriptions.iter().filter(|other| of_kind(other.codec.kind()));
-        let after = ended.chain(others.filter_map(Subscription::ending)).max_by_key(|ending| ending.number);
+    /// Subscribes to a track, unless it is; numbers go on from those of the track before.
+    pub(super) fn subscribe(&mut self, track: TrackKey, codec: Codec) -> bool {
+        if self.subscription(track).is_some() {
+            return false;
+        }
+        let gone = self.endings.iter().find(|(kind, _)| *kind == codec.kind()).map(|(_, ending)| *ending);
+        let others = self.subscriptions.iter().filter(|other| other.codec.kind() == codec.kind());
+        let after = others.filter_map(Subscription::ending).chain(gone).max_by_key(|ending| ending.number);
         self.subscriptions.push(Subscription::new(track, codec, after));
+        true
     }
 
-    /// Ends subscriptions; their tracks.
-    pub(super) fn unsubscribe(&mut self, ends: impl Fn(&Subscription) -> bool) -> SmallVec<[TrackKey; 2]> {
-        let mut ended = SmallVec::new();
+    /// Subscribes no more to what `is_over` says.
+    pub(super) fn unsubscribe(&mut self, mut is_over: impl FnMut(&Subscription) -> bool) {
         let endings = &mut self.endings;
         self.subscriptions.retain(|subscription| {
-            if !ends(subscription) {
-                return true;
+            let over = is_over(subscription);
+            if let Some(ending) = subscription.ending().filter(|_| over) {
+                let kind = subscription.codec.kind();
+                let before = endings.iter().find(|(known, _)| *known == kind).map_or(0, |(_, before)| before.number);
+                if ending.number >= before {
+                    endings.retain(|(known, _)| *known != kind);
+                    endings.push((kind, ending));
+                }
             }
-            ended.push(subscription.track);
-            if let Some(ending) = subscription.ending() {
-                endings.retain(|(kind, _)| *kind != subscription.codec.kind());
-                endings.push((subscription.codec.kind(), ending));
-            }
-            false
+            !over
         });
-        ended
     }
 
     pub(super) fn bind(&mut self, kind: Kind, track: TrackId) {

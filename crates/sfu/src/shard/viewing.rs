@@ -2,6 +2,7 @@
 
 use media::{Kind, RtpPacket};
 use rtc::Batch;
+use smallvec::SmallVec;
 
 use super::{LegId, LegKey, Letter, Pace, Shard, TrackId, TrackKey};
 use crate::{
@@ -33,8 +34,7 @@ impl Shard {
     pub(super) fn subscribe(&mut self, leg: LegId, track: TrackId) {
         let Some((key, state)) = self.legs.find_mut(leg) else { return self.stats.drop(Drop::NoSuchThing) };
         let Some((place, found)) = self.tracks.find_mut(track) else { return self.await_track(leg, track) };
-        if state.subscription(place).is_none() {
-            state.subscribe(place, found.codec);
+        if state.subscribe(place, found.codec) {
             found.viewers.push(key);
         }
         if state.leg.is_connected() {
@@ -44,12 +44,16 @@ impl Shard {
 
     pub(super) fn unsubscribe(&mut self, leg: LegId, kind: Kind) {
         let Some((key, state)) = self.legs.find_mut(leg) else { return };
-        let left = state.unsubscribe(|subscription| subscription.codec.kind() == kind);
-        for track in &left {
-            if let Some(track) = self.tracks.get_mut(*track) {
+        let tracks = &mut self.tracks;
+        let mut left = SmallVec::<[TrackKey; 2]>::new();
+        state.unsubscribe(|subscription| {
+            let over = subscription.codec.kind() == kind;
+            if over && let Some(track) = tracks.get_mut(subscription.track) {
                 track.remove_viewer(key);
+                left.push(subscription.track);
             }
-        }
+            over
+        });
         for track in left {
             self.unwatch_unseen(track);
         }
