@@ -1,7 +1,12 @@
-//! Work whose instructions are counted by `bench/instructions`: `instructions CASE` does a case so often as it says on its
+//! Work whose instructions are counted by `bench/instructions`: `leg_instructions CASE` does a case so often as it says on its
 //! output, and what counts is done within `counted_here`, which callgrind is told to look at. Without valgrind it is only run.
 
-use std::{error::Error, hint::black_box, time::Duration, time::Instant};
+use std::{
+    error::Error,
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use media::{Codec, Kind, Ssrc, WallTime};
 use stentor_rtc::{
@@ -162,7 +167,7 @@ impl Pair {
         Ok(())
     }
 
-    fn packet(&mut self, payload: &[u8], marker: bool, is_counted: bool) -> Result<(), Box<dyn Error>> {
+    fn packet(&mut self, payload: &Arc<[u8]>, marker: bool, is_counted: bool) -> Result<(), Box<dyn Error>> {
         let outgoing = Outgoing {
             codec: Codec::H264,
             seq: self.seq,
@@ -181,7 +186,7 @@ impl Pair {
 
     /// Pictures of five packets at 30 in a second, with feedback between them that does not count.
     fn send(mut self) -> Done {
-        let payload = [0x41; PACKET_BYTES - HEADER_BYTES];
+        let payload = Arc::from([0x41; PACKET_BYTES - HEADER_BYTES]);
         for _ in 0..ROUNDS {
             for place in 1..=PICTURE {
                 self.packet(&payload, place == PICTURE, true)?;
@@ -193,7 +198,7 @@ impl Pair {
 
     /// RTCP of a viewer that gets 14 packets in 100 ms: decrypted, read, applied.
     fn feedback(mut self) -> Done {
-        let payload = [0x41; PACKET_BYTES - HEADER_BYTES];
+        let payload = Arc::from([0x41; PACKET_BYTES - HEADER_BYTES]);
         self.counts = true;
         for _ in 0..ROUNDS {
             for place in 1..=PACKETS {

@@ -1,4 +1,4 @@
-//! Work of a shard whose instructions are counted by `bench/instructions`: `instructions CASE` does a case so often as it
+//! Work of a shard whose instructions are counted by `bench/instructions`: `shard_instructions CASE` does a case so often as it
 //! says on its output, and what counts is done within `counted_here`, which callgrind is told to look at.
 
 use std::{

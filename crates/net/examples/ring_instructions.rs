@@ -1,4 +1,4 @@
-//! Work of the rings between media threads whose instructions are counted by `bench/instructions`: `instructions CASE` does
+//! Work of the rings between media threads whose instructions are counted by `bench/instructions`: `ring_instructions CASE` does
 //! a case so often as it says on its output, and what counts is done within `counted_here`, which callgrind is told to look at.
 
 use std::{error::Error, hint::black_box};
