@@ -23,6 +23,8 @@ const ROUNDS: u64 = 200;
 /// Packets of a picture, and those that one feedback tells of.
 const PICTURE: u64 = 5;
 const PACKETS: u64 = 14;
+/// So far apart, a viewer tells of about as many at a time.
+const PACKET_MS: u64 = 7;
 /// Bytes of an RTP packet before it is sealed, and of its header with extensions.
 const PACKET_BYTES: usize = 1_200;
 const HEADER_BYTES: usize = 28;
@@ -196,15 +198,15 @@ impl Pair {
         Ok(ROUNDS * PICTURE)
     }
 
-    /// RTCP of a viewer that gets 14 packets in 100 ms: decrypted, read, applied.
+    /// RTCP of a viewer that gets about 14 packets from one feedback to the next: decrypted, read, applied.
     fn feedback(mut self) -> Done {
         let payload = Arc::from([0x41; PACKET_BYTES - HEADER_BYTES]);
         self.counts = true;
         for _ in 0..ROUNDS {
             for place in 1..=PACKETS {
                 self.packet(&payload, place == PACKETS, false)?;
+                self.pass(PACKET_MS)?;
             }
-            self.pass(100)?;
         }
         let feedbacks = self.viewer.transport().feedbacks;
         eprintln!("{feedbacks} feedbacks of {} packets", ROUNDS * PACKETS);
