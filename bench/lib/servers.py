@@ -54,6 +54,10 @@ class Arena:
         return int(quiet(*self.inside, "python3", "-c", script, self.address, check=True).stdout)
 
 
+class NeverReady(Exception):
+    """A server that was started and does not listen."""
+
+
 class Server:
     """One that is running."""
 
@@ -72,7 +76,7 @@ class Server:
             if time.monotonic() > end or self.process.poll() is not None:
                 self.end()
                 said = open(self.log).read()[-500:]
-                raise SystemExit(f"bench: nothing listens on port {port}: {said}")
+                raise NeverReady(f"nothing listens on port {port}: {said}")
             time.sleep(0.05)
 
     def end(self):

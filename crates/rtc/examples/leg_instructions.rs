@@ -183,7 +183,8 @@ impl Pair {
         self.seq += 1;
         let Self { leg, out, now, .. } = self;
         let mut send = || leg.send(*now, Kind::Video, outgoing, out);
-        Ok(if is_counted { counted_here(send)? } else { send()? })
+        if is_counted { counted_here(send) } else { send() }?;
+        Ok(())
     }
 
     /// Pictures of five packets at 30 in a second, with feedback between them that does not count.
