@@ -18,7 +18,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let value = [number; 20];
         let came = match case.as_str() {
             "push" => {
-                counted_here(|| producer.push(value)).map_err(|_| "the ring is full")?;
+                if !counted_here(|| producer.push(value).is_ok()) {
+                    return Err("the ring is full".into());
+                }
                 consumer.pop()
             }
             "pop" => {
