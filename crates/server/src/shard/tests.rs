@@ -153,3 +153,25 @@ fn a_viewer_is_served_by_the_thread_that_its_datagrams_come_to_wherever_its_home
     assert!(sum(&last, |stats| stats.packets_crossed) >= 30);
     assert_eq!(sum(&last, |stats| stats.dropped(sfu::Drop::MailFull)), 0);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_without_anything_to_do_sleep() {
+    let (shards, events) = start(4);
+    let mut told = vec![0; shards.count()];
+    while told.iter().any(|times| *times < 3) {
+        let (shard, event) = events.recv_timeout(LONG).unwrap();
+        told[shard] += usize::from(matches!(event, Event::Stats(_)));
+    }
+    // Each thread of the process has its name and the times it went to sleep in a file of its own, proc(5).
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
+    let mut media = 0;
+    for text in texts.filter(|text| text.starts_with("Name:\tmedia-")) {
+        let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        let sleeps: u64 = line.trim().parse().unwrap();
+        assert!(sleeps < 500, "{sleeps} times in three seconds");
+        media += 1;
+    }
+    assert_eq!(media, shards.count());
+}
