@@ -7,7 +7,7 @@ use rtc::{Batch, Leg, NotSent, Outgoing};
 use smallvec::SmallVec;
 
 use crate::{
-    ring::{Entry, Ring, SEQ_JUMP},
+    ring::{Beginning, Entry, Ring, SEQ_JUMP},
     shard::TrackKey,
     stats::Drop,
 };
@@ -71,7 +71,8 @@ pub(crate) struct Subscription {
     state: State,
     /// It has a backlog to catch up with, which goes out in small parts.
     behind: bool,
-    renumber: bool,
+    /// The track's number with which it begins anew.
+    renumber: Option<SeqNo>,
     from: MediaTime,
     squeeze: Option<Squeeze>,
     /// The newest last. Repairs look further back than the newest.
@@ -108,7 +109,7 @@ impl Subscription {
             rate_hz: rtp_rate_hz(codec),
             state: State::Waiting,
             behind: false,
-            renumber: false,
+            renumber: None,
             from: MediaTime(i64::MIN),
             squeeze: None,
             stretches: SmallVec::new(),
@@ -146,16 +147,17 @@ impl Subscription {
     /// Begins with the key frame of the ring, squeezed so that its last frame has its true time. False where the ring
     /// has none.
     pub(crate) fn start_from(&mut self, ring: &Ring) -> bool {
-        let (Some((place, from)), Some(to)) = (ring.key(), ring.newest()) else { return false };
+        let (Some(beginning), Some(to)) = (ring.key(), ring.newest()) else { return false };
+        let from = beginning.time;
         let ticks = (to - from) / SQUEEZE;
-        self.begin_at(place, from, Some(Squeeze { from, to, base: to + -ticks, ticks }));
+        self.begin_at(beginning, Some(Squeeze { from, to, base: to + -ticks, ticks }));
         true
     }
 
     /// Plays the ring once more between the last frame and the next, for a viewer that lost its picture of a source that
     /// cannot be asked for a key frame. False where it may not.
     pub(crate) fn replay(&mut self, ring: &Ring, now: Instant) -> bool {
-        let (Some((place, from)), Some(to)) = (ring.key(), ring.newest()) else { return false };
+        let (Some(beginning), Some(to)) = (ring.key(), ring.newest()) else { return false };
         // Where nothing came since the last replay, there is no time left to play it in.
         let early =
             self.replayed.is_some_and(|(at, up_to)| now.saturating_duration_since(at) < REPLAY_INTERVAL || to <= up_to);
@@ -163,22 +165,23 @@ impl Subscription {
             return false;
         }
         self.replayed = Some((now, to));
-        self.begin_at(place, from, Some(Squeeze { from, to, base: to + 1, ticks: REPLAY_TICKS }));
+        let squeeze = Squeeze { from: beginning.time, to, base: to + 1, ticks: REPLAY_TICKS };
+        self.begin_at(beginning, Some(squeeze));
         true
     }
 
-    /// Begins live with the packet at this place, which begins a key frame.
-    pub(crate) fn begin_live(&mut self, place: u64, time: MediaTime) {
-        self.begin_at(place, time, None);
+    /// Begins live with a key frame.
+    pub(crate) fn begin_live(&mut self, beginning: Beginning) {
+        self.begin_at(beginning, None);
         self.behind = false;
     }
 
-    fn begin_at(&mut self, place: u64, from: MediaTime, squeeze: Option<Squeeze>) {
-        self.state = State::At(place);
+    fn begin_at(&mut self, beginning: Beginning, squeeze: Option<Squeeze>) {
+        self.state = State::At(beginning.place);
         self.behind = true;
-        self.from = from;
+        self.from = beginning.time;
         self.squeeze = squeeze;
-        self.renumber = true;
+        self.renumber = Some(beginning.seq);
     }
 
     /// Sends what the viewer has not got yet, as much as may go at once.
@@ -262,7 +265,7 @@ impl Subscription {
 
     /// Whether so much is missing before a packet that it begins anew, and a picture cannot be made of what follows.
     fn has_lost_its_place(&self, entry: &Entry) -> bool {
-        let goes_on = !self.stretches.is_empty() && !self.renumber && self.codec.kind() == Kind::Video;
+        let goes_on = !self.stretches.is_empty() && self.renumber.is_none() && self.codec.kind() == Kind::Video;
         goes_on && self.highest_source.abs_diff(entry.seq.0) > SEQ_JUMP
     }
 
@@ -283,9 +286,12 @@ impl Subscription {
 
     /// The viewer's sequence number of a packet; `None` for one from before its start.
     fn number(&mut self, source: u64) -> Option<u64> {
-        let renumber = std::mem::take(&mut self.renumber);
+        let begins = self.renumber.take();
         let jumped = self.highest_source.abs_diff(source) > SEQ_JUMP;
-        if self.stretches.is_empty() || renumber || jumped {
+        if self.stretches.is_empty() || begins.is_some() || jumped {
+            // Where the first packet was overtaken on its way to us, its number is kept for it.
+            let begins = begins.map_or(source, |begins| begins.0);
+            let origin = if begins.abs_diff(source) > SEQ_JUMP { source } else { begins };
             let first = match (self.stretches.is_empty(), self.after) {
                 (true, None) => SEQ_FIRST,
                 (true, Some(after)) => after.number + 1,
@@ -294,10 +300,9 @@ impl Subscription {
             if self.stretches.len() >= STRETCHES_MAX {
                 self.stretches.remove(0);
             }
-            let shift = first.cast_signed().checked_sub(i64::try_from(source).ok()?)?;
+            let shift = first.cast_signed().checked_sub(i64::try_from(origin).ok()?)?;
             self.stretches.push(Stretch { first, shift, squeeze: self.squeeze });
-            (self.highest_source, self.highest_viewer) = (source, first);
-            return Some(first);
+            (self.highest_source, self.highest_viewer) = (origin, first);
         }
         let stretch = self.stretches.last()?;
         let viewer = source.checked_add_signed(stretch.shift)?;
@@ -351,7 +356,7 @@ mod tests {
         assert_eq!(one.number(69_999), Some(SEQ_FIRST - 1), "from before the first");
         assert_eq!(one.number(3), Some(SEQ_FIRST + 3), "a source that begins anew leaves no gap");
         assert_eq!(one.number(4), Some(SEQ_FIRST + 4));
-        one.renumber = true;
+        one.renumber = Some(SeqNo(2));
         assert_eq!(one.number(2), Some(SEQ_FIRST + 5), "a replay goes on where the viewer is");
     }
 

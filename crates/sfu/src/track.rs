@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use media::{Codec, Kind, MediaTime};
+use media::{Codec, Kind};
 use smallvec::SmallVec;
 
 use crate::{
-    ring::{Added, Entry, Limits, Ring},
+    ring::{Added, Beginning, Entry, Limits, Ring},
     shard::{EventQueue, LegId, LegKey, Legs, Letter, Link, Mails, Pace, TrackId},
     stats::ShardStats,
     subscription::rtp_rate_hz,
@@ -83,13 +83,6 @@ pub(crate) struct Track {
     pub(crate) due: Option<Instant>,
 }
 
-/// A packet that a waiting viewer may begin with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Beginning {
-    pub(crate) place: u64,
-    pub(crate) time: MediaTime,
-}
-
 impl Track {
     pub(crate) fn new(id: TrackId, codec: Codec, pace: Pace) -> Self {
         Self {
@@ -112,17 +105,15 @@ impl Track {
     }
 
     /// Takes a packet in, and says whether viewers that wait may begin with it. `due` says when it goes out.
-    pub(crate) fn push(&mut self, entry: Entry, key_start: bool, now: Instant) -> Option<Beginning> {
-        let beginning = Beginning { place: self.ring.end(), time: entry.time };
+    pub(crate) fn push(&mut self, entry: Entry, now: Instant) -> Option<Beginning> {
         let ends_frame = entry.marker && self.codec.kind() == Kind::Video;
         let limits = if self.source.is_fed() { FED } else { ASKABLE };
-        let is_key = key_start && self.codec.kind() == Kind::Video;
-        let added = self.ring.push(entry, is_key, rtp_rate_hz(self.codec), limits);
+        let added = self.ring.push(entry, rtp_rate_hz(self.codec), limits);
         if !self.viewers.is_empty() {
             let at = if ends_frame { now } else { now + self.pace.hold() };
             self.due = Some(self.due.map_or(at, |due| due.min(at)));
         }
-        (added == Added::Key).then_some(beginning)
+        self.ring.key().filter(|_| added == Added::Key)
     }
 
     /// Whether some connected viewer waits for a key frame.

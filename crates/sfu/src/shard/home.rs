@@ -110,7 +110,7 @@ impl Shard {
             Letter::Attach { track, to, watch } => self.attach(track, to, watch),
             Letter::Detach { track, to, watch } => self.detach(track, to, watch),
             Letter::Backlog(backlog) => self.backlog(from, *backlog),
-            Letter::Packet { track, link, entry, key_start } => self.remote_packet(track, link, entry, key_start),
+            Letter::Packet { track, link, entry } => self.remote_packet(track, link, entry),
             Letter::Ask { track, why } => {
                 if let Some(key) = self.tracks.key(track).filter(|_| self.is_origin(track)) {
                     self.ask(key, why);

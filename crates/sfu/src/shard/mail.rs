@@ -84,7 +84,7 @@ pub(crate) struct Backlog {
     pub(crate) pace: Pace,
     pub(crate) fed: bool,
     pub(crate) link: Link,
-    /// The first begins a key frame.
+    /// One of the first begins a key frame.
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -132,7 +132,7 @@ pub(crate) enum Letter {
     /// From the origin to who was attached.
     Backlog(Box<Backlog>),
     /// From the origin to all that are attached.
-    Packet { track: TrackId, link: Link, entry: Entry, key_start: bool },
+    Packet { track: TrackId, link: Link, entry: Entry },
     /// To the origin: a key frame is needed.
     Ask { track: TrackId, why: Ask },
     /// From the home to the origin.

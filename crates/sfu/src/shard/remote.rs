@@ -160,19 +160,19 @@ impl Shard {
         }
         track.source = Source::Remote { at: from, fed };
         (track.pace, track.link) = (pace, link);
-        for (place, entry) in entries.into_iter().enumerate() {
-            self.add(key, entry, place == 0);
+        for entry in entries {
+            self.add(key, entry);
         }
         self.arrived(id);
         self.unwatch_unseen(key);
     }
 
     /// A packet of a track of another shard.
-    pub(super) fn remote_packet(&mut self, id: TrackId, link: Link, entry: Entry, key_start: bool) {
+    pub(super) fn remote_packet(&mut self, id: TrackId, link: Link, entry: Entry) {
         let Some(key) = self.tracks.key(id) else { return };
         // What was on its way when this shard had no viewers for a while, or when the origin changed, is late.
         if self.tracks.get(key).is_some_and(|track| track.source.is_remote() && track.link == link) {
-            self.add(key, entry, key_start);
+            self.add(key, entry);
         }
     }
 

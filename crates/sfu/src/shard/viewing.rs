@@ -116,23 +116,23 @@ impl Shard {
     pub(super) fn push(&mut self, key: TrackKey, packet: RtpPacket) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         self.stats.packets_in += 1;
-        let (entry, key_start) = (Entry::new(&packet), packet.key_start);
+        let entry = Entry::new(&packet);
         for Attached { shard, link } in &track.attached {
             self.stats.packets_crossed += 1;
-            let letter = Letter::Packet { track: track.id, link: *link, entry: entry.clone(), key_start };
+            let letter = Letter::Packet { track: track.id, link: *link, entry: entry.clone() };
             self.mails.post(*shard, letter);
         }
         if track.tapped {
             self.events.packet(track.id, packet);
         }
-        self.add(key, entry, key_start);
+        self.add(key, entry);
     }
 
     /// A packet that came here, or to another shard, goes into the ring that viewers here share.
-    pub(super) fn add(&mut self, key: TrackKey, entry: Entry, key_start: bool) {
+    pub(super) fn add(&mut self, key: TrackKey, entry: Entry) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         let due = track.due;
-        let beginning = track.push(entry, key_start, self.now);
+        let beginning = track.push(entry, self.now);
         if let Some(at) = track.due.filter(|at| due != Some(*at)) {
             self.flush.due(key, at, self.now);
         }
@@ -140,7 +140,7 @@ impl Shard {
         for viewer in &track.viewers {
             let Some(leg) = self.legs.get_mut(*viewer).filter(|leg| leg.leg.is_connected()) else { continue };
             if let Some(subscription) = leg.subscription_mut(key).filter(|subscription| subscription.waits()) {
-                subscription.begin_live(beginning.place, beginning.time);
+                subscription.begin_live(beginning);
             }
         }
     }
