@@ -17,12 +17,11 @@ use tokio::sync::mpsc;
 
 use crate::{
     counters::Counters,
+    inbox::Inbox,
     refusal::Refusal,
     shard::{self, Counted, News, Shards},
 };
 
-/// Events of one leg that may wait for its session.
-const LEG_EVENTS_MAX: usize = 64;
 /// Packets of one track that may wait for its bridge: a second of 8 Mbit/s.
 const TAP_MAX: usize = 1_024;
 
@@ -42,7 +41,7 @@ pub struct Media {
 /// Where events go. Looked up on the media thread, so every lock is held for one map access.
 #[derive(Debug, Default)]
 struct Routes {
-    legs: Mutex<HashMap<LegId, mpsc::Sender<Event>>>,
+    legs: Mutex<HashMap<LegId, Arc<Inbox>>>,
     taps: Mutex<HashMap<TrackId, mpsc::Sender<RtpPacket>>>,
     stats: Mutex<HashMap<usize, Arc<Counted>>>,
     counters: Arc<Counters>,
@@ -79,12 +78,12 @@ impl Media {
     }
 
     /// A number for a new leg, and its events from now until `forget_leg`.
-    pub fn new_leg(&self) -> (LegId, mpsc::Receiver<Event>) {
+    pub fn new_leg(&self) -> (LegId, Arc<Inbox>) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let id = LegId::new((number % self.shards.count().max(1) as u64) as usize, number);
-        let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
-        lock(&self.routes.legs).insert(id, sender);
-        (id, events)
+        let inbox = Arc::new(Inbox::default());
+        lock(&self.routes.legs).insert(id, inbox.clone());
+        (id, inbox)
     }
 
     /// Forgets where the events of a leg go.
@@ -162,20 +161,19 @@ impl Routes {
                     self.counters.add("bridge_packets_dropped", "bridge-behind");
                 }
             }
-            // It comes as `News::Counted`.
-            Event::Stats(_) => {}
-            Event::Connected { leg }
-            | Event::Ended { leg, .. }
-            | Event::IceRestarted { leg, .. }
-            | Event::Received { leg } => {
-                if let Some(session) = lock(&self.legs).get(&leg)
-                    && session.try_send(event).is_err()
-                {
-                    self.counters.add("leg_events_dropped", "session-behind");
-                }
-            }
+            // Statistics come as `News::Counted`.
+            Event::Connected { .. } | Event::Stats(_) => {}
+            Event::Ended { leg, .. } => self.tell(leg, Inbox::over),
+            Event::IceRestarted { leg, answer } => self.tell(leg, |inbox| inbox.restarted(answer)),
+            Event::Received { leg } => self.tell(leg, Inbox::received),
             // A source of frames cannot be asked: its viewers start from the cached key frame.
             Event::KeyFrameWanted { .. } => self.counters.add("key_frames_wanted", "of-frame-source"),
+        }
+    }
+
+    fn tell(&self, leg: LegId, say: impl FnOnce(&Inbox)) {
+        if let Some(inbox) = lock(&self.legs).get(&leg) {
+            say(inbox);
         }
     }
 }
