@@ -176,7 +176,8 @@ impl Shard {
         stats.legs_connected = self.legs.iter().filter(|leg| leg.leg.is_connected()).count() as u64;
         stats.tracks = self.homes.len() as u64;
         let parked = self.demux.all_parked().map(|parked| LegStats::new(parked.id));
-        stats.per_leg = self.legs.iter().map(|leg| leg.stats).chain(parked).collect();
+        stats.per_leg.reserve_exact(self.legs.len() + self.demux.parked());
+        stats.per_leg.extend(self.legs.iter().map(|leg| leg.stats).chain(parked));
         stats
     }
 
