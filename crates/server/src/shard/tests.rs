@@ -161,7 +161,7 @@ fn threads_without_anything_to_do_sleep() {
     let mut told = vec![0; shards.count()];
     while told.iter().any(|times| *times < 3) {
         let (shard, event) = events.recv_timeout(LONG).unwrap();
-        told[shard] += usize::from(matches!(event, Event::Stats(_)));
+        told[shard] += usize::from(matches!(event, News::Counted(_)));
     }
     // Each thread of the process has its name and the times it went to sleep in a file of its own, proc(5).
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
