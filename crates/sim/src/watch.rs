@@ -23,6 +23,12 @@ const STALL: Duration = Duration::from_millis(1_500);
 const REPLAY_WINDOW: u64 = 60;
 /// A packet that was overtaken on its way was by fewer than this.
 const OVERTAKEN: usize = 500;
+/// Numbers behind the highest that str0m's receiver asks for, and takes, at most.
+const ASKS_BACK: u64 = 100;
+/// A light viewer, as Chromium, has asked for a number often enough by then, and does not expect it any more.
+const GIVES_UP: Duration = Duration::from_millis(500);
+/// The number with which every viewer's picture begins.
+const FIRST: u64 = 1_024;
 /// The longest backlog that a viewer may begin with.
 const BACKLOG_TICKS: i32 = 90_000 * 15;
 
@@ -79,6 +85,8 @@ pub(crate) struct Watch {
     lost: u64,
     /// The highest number that arrived.
     arrived: u64,
+    /// Each number that was the highest when it arrived, and when that was.
+    highs: BTreeMap<u64, Moment>,
     /// The number that arrived first: what came before it is from before the stream, to a receiver.
     first_got: Option<u64>,
     /// Tracks that it got, and when it left them.
@@ -91,6 +99,8 @@ pub(crate) struct Watch {
     pub(crate) slack: Duration,
     /// The server paces what it sends, by what it thinks that the path carries: it may come late, and jump.
     pub(crate) paced: bool,
+    /// It is a light viewer.
+    pub(crate) is_light: bool,
 }
 
 impl Watch {
@@ -107,12 +117,14 @@ impl Watch {
             began: Moment::ZERO,
             lost: 0,
             arrived: 0,
+            highs: BTreeMap::new(),
             first_got: None,
             left: Vec::new(),
             offset: Some(0),
             again: false,
             slack: Duration::ZERO,
             paced: false,
+            is_light: false,
         }
     }
 
@@ -155,9 +167,9 @@ impl Watch {
         self.sent.iter().filter(|(number, sent)| sent.lost && self.got.contains_key(number)).count() as u64
     }
 
-    /// The first number that was sent.
+    /// The number that is the first, whichever was sent first.
     pub(crate) fn first(&self) -> Option<u64> {
-        self.sent.first_key_value().map(|(number, _)| *number)
+        self.sent.first_key_value().map(|(number, _)| FIRST.min(*number))
     }
 
     /// What the payloads were that arrived, by number.
@@ -183,10 +195,16 @@ impl Watch {
     }
 
     /// A datagram arrived. To a viewer that has no keys yet it is lost, and so is one that so many others overtook that its
-    /// number is below the window in which a receiver of SRTP can tell it from a replay.
-    pub(crate) fn arrives(&mut self, rtp: Rtp, has_keys: bool) {
+    /// number is below the window in which a receiver of SRTP can tell it from a replay. One that comes so late that a
+    /// light viewer has given it up is lost as well: where uplinks lose much and pacing holds back, that happens.
+    pub(crate) fn arrives(&mut self, now: Moment, rtp: Rtp, has_keys: bool) {
         let number = self.highest.extend(rtp.seq).0;
-        let too_late = number + REPLAY_WINDOW < self.arrived;
+        let passed = self.highs.range(number + 1..).next().map(|(_, at)| *at);
+        let given_up = self.is_light && passed.is_some_and(|passed| now >= passed + GIVES_UP);
+        let too_late = number + REPLAY_WINDOW < self.arrived || given_up;
+        if has_keys && number > self.arrived {
+            self.highs.insert(number, now);
+        }
         self.arrived = self.arrived.max(number);
         let unseen = !self.got.contains_key(&number);
         if (!has_keys || too_late)
@@ -224,8 +242,9 @@ impl Watch {
     }
 
     fn is_of_its_track(&self, now: Moment, stamp: Stamp) -> Result<(), String> {
-        let recently = |(before, at): (u32, Moment)| before == stamp.track && now < at + Duration::from_secs(2);
-        if self.track == Some(stamp.track) || self.before.is_some_and(recently) {
+        // What was under way when it switched, as often as it did, arrives afterwards.
+        let recently = |(left, at): &(u32, Moment)| *left == stamp.track && now < *at + Duration::from_secs(2);
+        if self.track == Some(stamp.track) || self.left.iter().any(recently) {
             return Ok(());
         }
         Err(format!("the viewer gets {:?}", self.track))
@@ -267,7 +286,8 @@ impl Watch {
             return Ok(());
         }
         if is_live && !self.paced {
-            return Err(format!("has time {time} where {} is its own: it came after the start", tapped.time));
+            let own = tapped.time.wrapping_add(offset.cast_unsigned());
+            return Err(format!("has time {time} where {own} is its own: it came after the start"));
         }
         if !(0..=BACKLOG_TICKS).contains(&shift) {
             return Err(format!("is squeezed by {shift} ticks"));
@@ -339,16 +359,29 @@ impl Watch {
     /// Whether every number that is missing was lost by a link; at the end, when nothing is under way any more.
     ///
     /// # Errors
-    /// Where a number is missing for another reason; `all_repaired` says that none may. What was sent from `until` on is
-    /// not judged.
-    pub(crate) fn is_complete(&self, ledger: &Ledger, all_repaired: bool, until: Moment) -> Result<(), String> {
+    /// Where a number is missing for another reason; `repaired_in` says that none may where it can be repaired within that.
+    /// What was sent from `until` on is not judged.
+    pub(crate) fn is_complete(
+        &self,
+        ledger: &Ledger,
+        repaired_in: Option<Duration>,
+        until: Moment,
+    ) -> Result<(), String> {
+        if let Some((number, sent)) = self.sent.first_key_value()
+            && self.kind == Kind::Video
+            && *number > FIRST
+            && sent.at + SETTLE < until
+            && self.left.is_empty()
+        {
+            return Err(format!("number {number} was sent first, and {FIRST}, which begins the key frame, never"));
+        }
         let mut last: Option<(u64, Got)> = None;
         for (number, got) in &self.got {
             let settled = self.sent.get(number).is_some_and(|sent| sent.at < until);
             if let Some((a, one)) = last.filter(|_| settled) {
                 let judged = |missing: &u64| self.sent.get(missing).is_none_or(|sent| sent.at < until);
                 for missing in (a + 1..*number).filter(judged) {
-                    self.may_miss(missing, (a, one), (*number, *got), ledger, all_repaired)?;
+                    self.may_miss(missing, (a, one), (*number, *got), ledger, repaired_in)?;
                 }
             }
             last = Some((*number, *got));
@@ -364,17 +397,27 @@ impl Watch {
         }
     }
 
+    /// Whether a viewer asks for a picture's number for long enough. str0m's receiver does not where a hundred others come
+    /// before the repair is there, as they do where a backlog, or what an outage held up, comes in a few milliseconds.
+    fn can_be_repaired(&self, number: u64, sent: Sent, trip: Duration) -> bool {
+        let mut behind = self.sent.range(number + ASKS_BACK..);
+        let forgets = !self.is_light && behind.any(|(_, other)| other.at < sent.at + trip);
+        self.kind == Kind::Video && self.left.is_empty() && !forgets
+    }
+
     fn may_miss(
         &self,
         missing: u64,
         (a, one): (u64, Got),
         (b, two): (u64, Got),
         ledger: &Ledger,
-        all_repaired: bool,
+        repaired_in: Option<Duration>,
     ) -> Result<(), String> {
         let kind = self.kind.name();
         match self.sent.get(&missing) {
-            Some(sent) if sent.lost && !(all_repaired && self.left.is_empty() && self.kind == Kind::Video) => Ok(()),
+            Some(sent) if sent.lost && !repaired_in.is_some_and(|trip| self.can_be_repaired(missing, *sent, trip)) => {
+                Ok(())
+            }
             Some(sent) if sent.lost => Err(format!("{kind} number {missing} was lost and never repaired")),
             Some(_) if self.first_got.is_some_and(|first| missing < first) => Ok(()),
             Some(_) => Err(format!("{kind} number {missing} arrived, but the viewer never saw it")),
@@ -384,11 +427,13 @@ impl Watch {
                 // What overtook the beginning of the picture that the viewer began with was not sent to it.
                 let first = self.got.values().find(|got| got.stamp.track == two.stamp.track).map(|got| got.stamp);
                 let began = first.and_then(|first| ledger.get(first.track)?.find(first.seq)).map(|tapped| tapped.at);
+                // What waited for others when it left, or when the track ended, was not sent to it either.
+                let hold = ledger.get(two.stamp.track).map_or(Duration::ZERO, |track| track.hold) + TICKS + self.slack;
                 let came = |track: u32, seq: Option<u64>| {
                     let tapped = seq.and_then(|seq| ledger.get(track).and_then(|track| track.find(seq)));
                     let left = self.left.iter().find(|(left, _)| *left == track).map(|(_, at)| *at);
                     tapped.is_some_and(|tapped| {
-                        began.is_none_or(|began| tapped.at > began) && left.is_none_or(|left| tapped.at < left)
+                        began.is_none_or(|began| tapped.at > began) && left.is_none_or(|left| tapped.at + hold < left)
                     })
                 };
                 let by_one = came(one.stamp.track, one.stamp.seq.checked_add(missing - a));

@@ -20,7 +20,7 @@ impl World<'_> {
         if let Class::Media(rtp) = Class::of(bytes, client.repairs) {
             let kind = if rtp.pt == client.sound_pt { Kind::Audio } else { Kind::Video };
             let early = !client.peer.is_connected();
-            client.watch_mut(kind).arrives(rtp, !early);
+            client.watch_mut(kind).arrives(moment, rtp, !early);
             self.trace.note(moment, "is reached by", place, rtp.seq.into(), early.into());
         }
         let client = self.client(place)?;
