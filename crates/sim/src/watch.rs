@@ -75,6 +75,7 @@ pub(crate) struct Watch {
     kind: Kind,
     /// The track that it gets, and the one that it got before.
     track: Option<u32>,
+    subscribed: Moment,
     before: Option<(u32, Moment)>,
     ssrc: Option<u32>,
     highest: SeqNo,
@@ -109,6 +110,7 @@ impl Watch {
         Self {
             kind,
             track: None,
+            subscribed: Moment::ZERO,
             before: None,
             ssrc: None,
             highest: SeqNo(0),
@@ -143,7 +145,7 @@ impl Watch {
             // The times of another track go on where those of the last one ended.
             self.offset = None;
         }
-        self.track = track;
+        (self.track, self.subscribed) = (track, now);
         self.begin(now);
     }
 
@@ -201,7 +203,9 @@ impl Watch {
         let number = self.highest.extend(rtp.seq).0;
         let passed = self.highs.range(number + 1..).next().map(|(_, at)| *at);
         let given_up = self.is_light && passed.is_some_and(|passed| now >= passed + GIVES_UP);
-        let too_late = number + REPLAY_WINDOW < self.arrived || given_up;
+        // A repair moves the window of str0m's receiver, too.
+        let behind = self.got.last_key_value().is_some_and(|(highest, _)| number + ASKS_BACK <= *highest);
+        let too_late = number + REPLAY_WINDOW < self.arrived || given_up || (!self.is_light && behind);
         if has_keys && number > self.arrived {
             self.highs.insert(number, now);
         }
@@ -232,7 +236,7 @@ impl Watch {
             return Err(format!("{what}, has marker {}", seen.marker));
         }
         self.is_in_time(sent, tapped, track.hold).map_err(|error| format!("{what}, {error}"))?;
-        self.has_its_time(seen.time, tapped, ledger).map_err(|error| format!("{what}, {error}"))?;
+        self.has_its_time(seen.time, sent, tapped, ledger).map_err(|error| format!("{what}, {error}"))?;
         self.first_got.get_or_insert(number);
         if self.got.insert(number, Got { stamp, time: seen.time }).is_some() {
             return Err(format!("{what}, arrived twice"));
@@ -262,9 +266,10 @@ impl Watch {
         Ok(())
     }
 
-    fn has_its_time(&mut self, time: u32, tapped: &Tapped, ledger: &Ledger) -> Result<(), String> {
+    fn has_its_time(&mut self, time: u32, sent: Sent, tapped: &Tapped, ledger: &Ledger) -> Result<(), String> {
         let shift = time.wrapping_sub(tapped.time).cast_signed();
-        if self.track != Some(tapped.stamp.track) {
+        // What was sent before it was subscribed, maybe to this track too, has another offset; str0m's leg repairs it still.
+        if self.track != Some(tapped.stamp.track) || sent.at < self.subscribed {
             return Ok(());
         }
         // What was overtaken on its way to the server belongs to what was there at the start.
