@@ -76,6 +76,8 @@ pub(crate) struct Watch {
     /// The track that it gets, and the one that it got before.
     track: Option<u32>,
     subscribed: Moment,
+    /// When it was sent the first packet of it.
+    started: Option<Moment>,
     before: Option<(u32, Moment)>,
     ssrc: Option<u32>,
     highest: SeqNo,
@@ -111,6 +113,7 @@ impl Watch {
             kind,
             track: None,
             subscribed: Moment::ZERO,
+            started: None,
             before: None,
             ssrc: None,
             highest: SeqNo(0),
@@ -189,6 +192,11 @@ impl Watch {
         }
         let number = if self.sent.is_empty() { SeqNo(rtp.seq.into()) } else { self.highest.extend(rtp.seq) };
         self.highest = self.highest.max(number);
+        if self.started.is_none_or(|started| started < self.subscribed) {
+            // What came of a key frame before its first packet did has waited for it.
+            self.started = Some(now);
+            self.begin(now);
+        }
         self.lost += u64::from(lost);
         match self.sent.insert(number.0, Sent { at: now, lost }) {
             Some(_) => Err(format!("{} number {} was sent twice, and encrypted twice", self.kind.name(), number.0)),
