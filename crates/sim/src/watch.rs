@@ -213,7 +213,11 @@ impl Watch {
         let given_up = self.is_light && passed.is_some_and(|passed| now >= passed + GIVES_UP);
         // A repair moves the window of str0m's receiver, too.
         let behind = self.got.last_key_value().is_some_and(|(highest, _)| number + ASKS_BACK <= *highest);
-        let too_late = number + REPLAY_WINDOW < self.arrived || given_up || (!self.is_light && behind);
+        // Where a hundred are missing at once, it takes some of them for ones that it has.
+        let below = self.highs.range(..number).next_back().map_or(0, |(below, _)| *below);
+        let above = self.highs.range(number + 1..).next().map_or(number, |(above, _)| *above);
+        let forgotten = !self.is_light && (behind || above - below > ASKS_BACK);
+        let too_late = number + REPLAY_WINDOW < self.arrived || given_up || forgotten;
         if has_keys && number > self.arrived {
             self.highs.insert(number, now);
         }
@@ -293,8 +297,8 @@ impl Watch {
         if shift == 0 {
             return Ok(());
         }
-        if shift < 0 && self.before.is_some() {
-            // The offset was taken from a packet that was squeezed itself.
+        if shift < 0 && (self.before.is_some() || self.paced) {
+            // The offset was taken from a packet that was squeezed itself; who is paced may jump at any time.
             self.offset = Some(total);
             return Ok(());
         }
