@@ -214,9 +214,9 @@ impl Watch {
         // A repair moves the window of str0m's receiver, too.
         let behind = self.got.last_key_value().is_some_and(|(highest, _)| number + ASKS_BACK <= *highest);
         // Where a hundred are missing at once, it takes some of them for ones that it has.
-        let below = self.highs.range(..number).next_back().map_or(0, |(below, _)| *below);
-        let above = self.highs.range(number + 1..).next().map_or(number, |(above, _)| *above);
-        let forgotten = !self.is_light && (behind || above - below > ASKS_BACK);
+        let around = self.highs.range(..number).next_back().zip(self.highs.range(number + 1..).next());
+        let skipped = around.is_some_and(|((below, _), (above, _))| above - below > ASKS_BACK);
+        let forgotten = !self.is_light && (behind || skipped);
         let too_late = number + REPLAY_WINDOW < self.arrived || given_up || forgotten;
         if has_keys && number > self.arrived {
             self.highs.insert(number, now);
@@ -325,14 +325,16 @@ impl Watch {
                 return Err(format!("{a} has time {}, and {b} behind it has {}", one.time, two.time));
             }
             if *b == *a + 1 {
-                self.follows(one.stamp, two.stamp, ledger)
+                // A key frame that comes while a backlog goes out may make an end of it.
+                let begins_anew = self.sent.get(b).is_some_and(|sent| sent.at < self.began + SETTLE);
+                self.follows(one.stamp, two.stamp, begins_anew, ledger)
                     .map_err(|error| format!("{a} and {b} follow each other, {error}"))?;
             }
         }
         Ok(())
     }
 
-    fn follows(&self, one: Stamp, two: Stamp, ledger: &Ledger) -> Result<(), String> {
+    fn follows(&self, one: Stamp, two: Stamp, begins_anew: bool, ledger: &Ledger) -> Result<(), String> {
         if one.track == two.track && two.seq == one.seq + 1 {
             return Ok(());
         }
@@ -340,7 +342,11 @@ impl Watch {
         let fed = ledger.get(two.track).is_some_and(|track| track.is_fed);
         let jumped = two.seq.abs_diff(one.seq) > SEQ_JUMP;
         if begins
-            && (self.again || one.track != two.track || ((fed || self.paced) && self.kind == Kind::Video) || jumped)
+            && (begins_anew
+                || self.again
+                || one.track != two.track
+                || ((fed || self.paced) && self.kind == Kind::Video)
+                || jumped)
         {
             return Ok(());
         }
