@@ -263,7 +263,9 @@ impl Ring {
         // Where nothing was lost on the way to us and nothing overtaken, this is the place.
         let guess = self.end().saturating_sub(1).saturating_sub(back);
         let at = |place: u64| self.get(place).filter(|entry| entry.seq == seq);
-        (0..REACH).find_map(|step| at(guess + step).or_else(|| at(guess.checked_sub(step)?)))
+        let near = |guess: u64| (0..REACH).find_map(|step| at(guess + step).or_else(|| at(guess.checked_sub(step)?)));
+        // Where much was lost, it is further on. Numbers rise but for what was overtaken.
+        at(guess).or_else(|| near(self.first + self.entries.partition_point(|entry| entry.seq < seq) as u64))
     }
 }
 
@@ -403,5 +405,16 @@ mod tests {
             assert!(ring.find(SeqNo(seq)).is_none(), "{seq}");
         }
         assert!(Ring::default().find(SeqNo(1)).is_none());
+    }
+
+    #[test]
+    fn packets_from_before_an_outage_are_found() {
+        // 200 never came, and of those behind them the first were repaired on their way to us.
+        let order = (500..1_100).chain(1_340..1_380).chain(1_300..1_340).chain(1_380..1_500);
+        let (ring, _) = push_all(order.clone().map(|seq| if seq == 500 { key(seq, 0, 1) } else { entry(seq, 0, 1) }));
+        for seq in order {
+            assert_eq!(ring.find(SeqNo(seq)).map(|entry| entry.seq.0), Some(seq));
+        }
+        assert!((1_100..1_300).all(|seq| ring.find(SeqNo(seq)).is_none()));
     }
 }

@@ -149,8 +149,9 @@ impl Subscription {
     pub(crate) fn start_from(&mut self, ring: &Ring) -> bool {
         let (Some(beginning), Some(to)) = (ring.key(), ring.newest()) else { return false };
         let from = beginning.time;
-        let ticks = (to - from) / SQUEEZE;
-        self.begin_at(beginning, Some(Squeeze { from, to, base: to + -ticks, ticks }));
+        let base = to + -((to - from) / SQUEEZE);
+        let base = self.played().map_or(base, |played| base.max(played + 1));
+        self.begin_at(beginning, Some(Squeeze { from, to, base, ticks: (to - base).max(0) }));
         true
     }
 
@@ -170,10 +171,21 @@ impl Subscription {
         true
     }
 
-    /// Begins live with a key frame.
-    pub(crate) fn begin_live(&mut self, beginning: Beginning) {
-        self.begin_at(beginning, None);
+    /// Begins live with the key frame that the ring has now. Where it is older than what the viewer was sent last, since its
+    /// first packet came late, it is squeezed: times that go back freeze players.
+    pub(crate) fn begin_live(&mut self, ring: &Ring) {
+        let Some(beginning) = ring.key() else { return };
+        if self.played().is_some_and(|played| played >= beginning.time) {
+            self.start_from(ring);
+        } else {
+            self.begin_at(beginning, None);
+        }
         self.behind = false;
+    }
+
+    /// The latest time that the viewer was sent, by the track's clock.
+    fn played(&self) -> Option<MediaTime> {
+        self.latest.map(|(time, _)| time + -self.offset)
     }
 
     fn begin_at(&mut self, beginning: Beginning, squeeze: Option<Squeeze>) {
@@ -341,10 +353,24 @@ pub(crate) fn rtp_rate_hz(codec: Codec) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::Start;
     use proptest::prelude::*;
 
     fn subscription() -> Subscription {
         Subscription::new(TrackKey(1), Codec::H264, None)
+    }
+
+    fn entry() -> Entry {
+        Entry {
+            seq: SeqNo(0),
+            time: MediaTime(0),
+            wall: WallTime(0),
+            marker: true,
+            audio_level: None,
+            payload: [0; 10].into(),
+            padding: 0,
+            start: Start::No,
+        }
     }
 
     #[test]
@@ -358,6 +384,26 @@ mod tests {
         assert_eq!(one.number(4), Some(SEQ_FIRST + 4));
         one.renumber = Some(SeqNo(2));
         assert_eq!(one.number(2), Some(SEQ_FIRST + 5), "a replay goes on where the viewer is");
+    }
+
+    #[test]
+    fn a_key_frame_from_before_what_was_played_takes_nobody_back() {
+        let mut ring = Ring::default();
+        let limits = crate::ring::Limits { age_max: Duration::from_secs(3), bytes_max: 1_000 };
+        for (seq, time, start) in [(1, 0, Start::No), (2, 3_000, Start::Yes), (3, 6_000, Start::No)] {
+            ring.push(Entry { seq: SeqNo(seq), time: MediaTime(time), start, ..entry() }, 90_000, limits);
+        }
+        let times = |played: Option<i64>| {
+            let mut one = subscription();
+            one.latest = played.map(|played| (MediaTime(played), Instant::now()));
+            one.begin_live(&ring);
+            [3_000, 6_000, 9_000].map(|time| one.squeezed(MediaTime(time), one.squeeze).0)
+        };
+        assert_eq!(times(None), [3_000, 6_000, 9_000]);
+        assert_eq!(times(Some(2_999)), [3_000, 6_000, 9_000]);
+        assert_eq!(times(Some(3_500)), [5_954, 6_000, 9_000], "it goes on near the live edge");
+        assert_eq!(times(Some(5_990)), [5_991, 6_000, 9_000]);
+        assert_eq!(times(Some(6_700)), [6_701, 6_701, 9_000], "behind a replay");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use media::{Codec, Kind};
 use smallvec::SmallVec;
 
 use crate::{
-    ring::{Added, Beginning, Entry, Limits, Ring},
+    ring::{Added, Entry, Limits, Ring},
     shard::{EventQueue, LegId, LegKey, Legs, Letter, Link, Mails, Pace, TrackId},
     stats::ShardStats,
     subscription::rtp_rate_hz,
@@ -105,7 +105,7 @@ impl Track {
     }
 
     /// Takes a packet in, and says whether viewers that wait may begin with it. `due` says when it goes out.
-    pub(crate) fn push(&mut self, entry: Entry, now: Instant) -> Option<Beginning> {
+    pub(crate) fn push(&mut self, entry: Entry, now: Instant) -> bool {
         let ends_frame = entry.marker && self.codec.kind() == Kind::Video;
         let limits = if self.source.is_fed() { FED } else { ASKABLE };
         let added = self.ring.push(entry, rtp_rate_hz(self.codec), limits);
@@ -113,7 +113,7 @@ impl Track {
             let at = if ends_frame { now } else { now + self.pace.hold() };
             self.due = Some(self.due.map_or(at, |due| due.min(at)));
         }
-        self.ring.key().filter(|_| added == Added::Key)
+        added == Added::Key
     }
 
     /// Whether some connected viewer waits for a key frame.

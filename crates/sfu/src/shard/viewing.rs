@@ -132,15 +132,17 @@ impl Shard {
     pub(super) fn add(&mut self, key: TrackKey, entry: Entry) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         let due = track.due;
-        let beginning = track.push(entry, self.now);
+        let begins = track.push(entry, self.now);
         if let Some(at) = track.due.filter(|at| due != Some(*at)) {
             self.flush.due(key, at, self.now);
         }
-        let Some(beginning) = beginning else { return };
+        if !begins {
+            return;
+        }
         for viewer in &track.viewers {
             let Some(leg) = self.legs.get_mut(*viewer).filter(|leg| leg.leg.is_connected()) else { continue };
             if let Some(subscription) = leg.subscription_mut(key).filter(|subscription| subscription.waits()) {
-                subscription.begin_live(beginning);
+                subscription.begin_live(&track.ring);
             }
         }
     }
