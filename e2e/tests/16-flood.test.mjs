@@ -58,7 +58,7 @@ describe('a flood from one address', { skip: process.platform !== 'linux' && 'me
     const before = await memory();
     const flood = async (...args) => JSON.parse((await run(load, ['hostile', server.media, ...FLOOD, ...args])).stdout);
     const [all, replayed] = await Promise.all([flood('--mode', 'all'), flood('--mode', 'replay', '--file', record)]);
-    assert.ok(all.sent > 0 && replayed.sent > 0);
+    assert.ok(all.sent > 0 && replayed.sent > 0, JSON.stringify([all, replayed]));
     const grown = (await memory()) - before;
     await watching.ended;
     const said = JSON.parse(watching.output.stdout);
@@ -69,7 +69,7 @@ describe('a flood from one address', { skip: process.platform !== 'linux' && 'me
     for (const reason of ['unknown-user', 'unknown-address']) {
       assert.ok((await counted('stentor_media_dropped_total', reason)) > 0, reason);
     }
-    assert.ok((await counted('stentor_socket_received_datagrams_total')) > 0);
+    assert.ok((await counted('stentor_socket_received_datagrams_total')) > 0, 'what came to the sockets is counted');
     await until('the sessions to be over', async () => (await counted('stentor_media_legs')) === 0);
   });
 });
