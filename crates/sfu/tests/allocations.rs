@@ -94,7 +94,7 @@ struct Source {
 impl Source {
     /// The packets of one frame: number, marker, whether a key frame begins, payload.
     fn picture(&mut self) -> Vec<(u64, bool, bool, Arc<[u8]>)> {
-        let key = self.frame % FRAMES_OF_A_GROUP == 0;
+        let key = self.frame.is_multiple_of(FRAMES_OF_A_GROUP);
         let packet = |place: usize| {
             self.seq += 1;
             let begins = key && place == 0;
