@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_share_is_of_the_last_second_and_jitter_is_that_of_the_rfc() {
-        let tenth = |seq: &u64| seq % 10 != 0;
+        let tenth = |seq: &u64| !seq.is_multiple_of(10);
         let lossy = after((1..501).filter(tenth), |_| 0);
         assert_eq!((lossy.lost, lossy.lost_share), (49, 25));
         let whole = after((1..501).filter(tenth).chain(501..800), |_| 0);
