@@ -1,6 +1,6 @@
 //! Receiving: one kind of a publisher. A packet is parsed here, once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::{Codec, Kind, MediaTime, RtpPacket, SeqNo, WallTime};
@@ -13,7 +13,7 @@ use str0m::{
 use crate::{
     clock::{Sender, Track},
     key_start::starts_key_frame,
-    leg::Event,
+    leg::{Event, quality::Arrivals},
     sdp::Active,
 };
 
@@ -25,10 +25,11 @@ pub(super) struct Ingress {
     pts: Vec<u8>,
     clock: Track,
     numbers: Numbers,
+    pub(super) arrivals: Arrivals,
 }
 
 impl Ingress {
-    pub(super) fn new(rtc: &mut Rtc, active: &Active) -> Self {
+    pub(super) fn new(rtc: &mut Rtc, active: &Active, now: Instant) -> Self {
         let mid = Mid::from(active.inner_mid.as_str());
         if let Some((main, repair)) = active.ssrc
             && rtc.media(mid).is_some()
@@ -46,6 +47,7 @@ impl Ingress {
             pts,
             clock: Track::new(rate_hz),
             numbers: Numbers::default(),
+            arrivals: Arrivals::new(rate_hz, now),
         }
     }
 
@@ -62,6 +64,8 @@ impl Ingress {
         }
         let header = &packet.header;
         let (seq, time) = self.numbers.extend(*header.ssrc, header.sequence_number, header.timestamp);
+        let micros = u64::try_from(arrived.0).unwrap_or(0);
+        self.arrivals.note(now, seq.0, time.0, Duration::from_micros(micros));
         let wall = self.clock.wall(sender, time, arrived);
         let payload = Bytes::from_owner(packet.payload.clone());
         let packet = RtpPacket {

@@ -116,7 +116,7 @@ impl Offering {
         for active in plan.active() {
             match self.local.iter().find(|local| local.kind == active.kind) {
                 Some(local) => egress.extend(Egress::offered(active, local)),
-                None => ingress.push(Ingress::new(&mut rtc, active)),
+                None => ingress.push(Ingress::new(&mut rtc, active, now)),
             }
         }
         let mut leg = Full::new(rtc, &self.config, own, now);

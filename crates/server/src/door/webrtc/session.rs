@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use live::stream::EndReason;
+use live::{health::Moved, stream::EndReason};
 use sfu::{Command, LegId};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -231,7 +231,12 @@ impl Task {
     /// The publisher has sent media in the last second.
     fn received(&self, stream: &LiveStream, now: Instant) {
         stream.touch(now);
-        stream.health().packets(now, self.app.media.leg_stats(self.leg).map_or(0, |stats| stats.bytes_in));
+        let sent = self.app.media.leg_stats(self.leg).map_or_else(Moved::default, |stats| {
+            let kinds = [stats.quality.video, stats.quality.audio];
+            let lost = kinds.into_iter().flatten().map(|delivery| delivery.lost).sum();
+            Moved { bytes: stats.bytes_in, packets: stats.packets_in, lost }
+        });
+        stream.health().packets(now, sent);
     }
 
     fn restart(&mut self, restart: Restart) {
