@@ -42,8 +42,6 @@ struct Outlet<M> {
     to: usize,
     mail: Producer<M>,
     waker: Waker,
-    /// Mail has been put in since it was last looked whether the other sleeps.
-    fresh: bool,
     /// What found no room and must not be lost. It is bounded by what there is to tell: a few words about each leg and each
     /// track, and no new ones come while anything waits, but slowly, since the thread takes hardly any commands then.
     waiting: VecDeque<M>,
@@ -61,8 +59,7 @@ fn connect<M: Carried>(wakers: &[Waker], capacity: usize) -> Vec<Mailbox<M>> {
         for from in (0..wakers.len()).filter(|from| *from != to) {
             let (producer, consumer) = ring(capacity);
             if let Some(mailbox) = all.get_mut(from) {
-                let waker = waker.clone();
-                let outlet = Outlet { to, mail: producer, waker, fresh: false, waiting: VecDeque::new() };
+                let outlet = Outlet { to, mail: producer, waker: waker.clone(), waiting: VecDeque::new() };
                 mailbox.outlets.push(outlet);
             }
             if let Some(mailbox) = all.get_mut(to) {
@@ -81,23 +78,19 @@ impl<M: Carried> Mailbox<M> {
         outlet.post(mail)
     }
 
-    /// Puts on its way what waits, and wakes who has mail and sleeps; says how many. Once after each batch. Nobody is woken for
-    /// nothing: two threads that woke each other whenever they were done would never sleep.
-    pub(super) fn deliver(&mut self) -> usize {
-        let mut woken = 0;
+    /// Puts on its way what waits, and wakes who sleeps. Once after each batch.
+    pub(super) fn deliver(&mut self) {
         for outlet in &mut self.outlets {
             while let Some(mail) = outlet.waiting.pop_front() {
-                if let Err(mail) = outlet.push(mail) {
+                if let Err(mail) = outlet.mail.push(mail) {
                     outlet.waiting.push_front(mail);
                     break;
                 }
             }
-            if std::mem::take(&mut outlet.fresh) && outlet.mail.needs_wake() {
+            if outlet.mail.needs_wake() {
                 outlet.waker.wake();
-                woken += 1;
             }
         }
-        woken
     }
 
     /// Whether something found no room.
@@ -131,20 +124,14 @@ impl<M: Carried> Outlet<M> {
             Care::Keep => usize::MAX,
         };
         if most != usize::MAX {
-            return self.waiting.is_empty() && self.mail.len() < most && self.push(mail).is_ok();
+            return self.waiting.is_empty() && self.mail.len() < most && self.mail.push(mail).is_ok();
         }
         if !self.waiting.is_empty() {
             self.waiting.push_back(mail);
-        } else if let Err(mail) = self.push(mail) {
+        } else if let Err(mail) = self.mail.push(mail) {
             self.waiting.push_back(mail);
         }
         true
-    }
-
-    fn push(&mut self, mail: M) -> Result<(), M> {
-        self.mail.push(mail)?;
-        self.fresh = true;
-        Ok(())
     }
 }
 
@@ -201,30 +188,6 @@ mod tests {
         assert_eq!(got, expected.collect::<Vec<_>>());
         assert!(!boxes[0].is_backed_up() && boxes[0].post(1, Letter::Media(7)));
         assert_eq!(boxes[1].take(0), Some(Letter::Media(7)));
-    }
-
-    #[test]
-    fn who_sleeps_is_woken_by_mail_and_by_nothing_else() {
-        let mut boxes = boxes(2);
-        assert!(boxes[0].park() && boxes[1].park());
-        assert_eq!([boxes[0].deliver(), boxes[1].deliver()], [0, 0], "there is no mail");
-        assert!(boxes[0].post(1, Letter::Media(1)));
-        assert_eq!([boxes[0].deliver(), boxes[0].deliver()], [1, 0], "once");
-        boxes[1].unpark();
-        assert_eq!(boxes[1].take(0), Some(Letter::Media(1)));
-        assert!(boxes[0].post(1, Letter::Media(2)));
-        assert_eq!(boxes[0].deliver(), 0, "it is awake");
-        assert!(!boxes[1].park(), "and finds it before it sleeps");
-        assert_eq!(boxes[1].take(0), Some(Letter::Media(2)));
-        assert!(boxes[1].park());
-        assert_eq!(boxes[0].deliver(), 0, "what was found is no reason");
-        for number in 0..100 {
-            assert!(boxes[0].post(1, Letter::Control(number)));
-        }
-        assert_eq!(boxes[0].deliver(), 1);
-        boxes[1].unpark();
-        assert!(boxes[0].is_backed_up() && std::iter::from_fn(|| boxes[1].take(0)).count() == 64 && boxes[1].park());
-        assert_eq!(boxes[0].deliver(), 1, "what had found no room has come");
     }
 
     #[test]

@@ -160,7 +160,7 @@ mod tests {
 
     /// As Janus 1.1.2 wrote it.
     const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=Mountpoint 7\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
-        a=fingerprint:sha-256 8F:F7:01:7C:DC:5A:1C:C2:BF:52:3D:EA:7B:AA:38:EE:01:0E:99:D1:74:D9:A3:0F:D7:88:BA:95:A0:BF:DC:E7\r\n\
+        a=fingerprint:sha-256 8F:F7:01:7C:DC:5A:1C:C2:BF:52:3D:EA:7B:AA:38:EE:01:0E:99:D1:74:D9:A3:0F:D7:88:B1:95:A0:BF:DC:E7\r\n\
         a=ice-lite\r\nm=video 9 UDP/TLS/RTP/SAVPF 102 103\r\nc=IN IP4 127.0.0.1\r\na=sendonly\r\na=mid:0\r\na=rtcp-mux\r\n\
         a=ice-ufrag:95mJ\r\na=ice-pwd:faUcFOgxtQNjP96k0aBig5\r\na=setup:actpass\r\na=rtpmap:102 H264/90000\r\n\
         a=rtcp-fb:102 nack\r\na=fmtp:102 packetization-mode=1;profile-level-id=42c01f\r\na=rtpmap:103 rtx/90000\r\n\
