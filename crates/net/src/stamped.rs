@@ -1,25 +1,29 @@
 //! Many datagrams of one socket in one call, each with the moment at which the kernel had it: for who measures others, and
-//! must not count the time that its own thread took to wake up.
+//! must not count the time that its own thread took to wake up. Runs of datagrams are taken whole (`UDP_GRO`): on a loopback
+//! interface it is the sender who pays for what the receiver's kernel does, and taking a run apart is the receiver's.
 #![cfg(target_os = "linux")]
 
 use std::{
     fmt, io,
-    mem::{MaybeUninit, zeroed},
+    mem::zeroed,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::{AsFd, AsRawFd as _},
     ptr,
     time::{Duration, SystemTime},
 };
 
-/// Bytes of what the kernel says beside a datagram: one header and one time, and room to spare.
-const CONTROL_BYTES: usize = 64;
+use crate::sys::set_option;
+
+/// Bytes of what the kernel says beside a datagram: a time and a length with their headers, and room to spare.
+const CONTROL_BYTES: usize = 128;
+/// The longest run that a kernel hands out: an IPv4 packet.
+const RUN_BYTES_MAX: usize = 65_536;
 
 /// Reads datagrams. It keeps its memory from one call to the next.
 pub struct Stamped {
     slots: Box<[Slot]>,
     headers: Box<[libc::mmsghdr]>,
     buffers: Box<[u8]>,
-    bytes_max: usize,
 }
 
 /// What the kernel writes to beside the bytes. Its address does not change while `Stamped` lives.
@@ -45,11 +49,11 @@ pub struct Came<'a> {
 }
 
 impl Stamped {
-    /// Room for so many datagrams a call, of at most so many bytes; longer ones are cut.
-    pub fn new(datagrams: usize, bytes_max: usize) -> Self {
-        let mut buffers = vec![0; datagrams * bytes_max].into_boxed_slice();
+    /// Room for so many runs a call; a datagram by itself is one too.
+    pub fn new(runs: usize) -> Self {
+        let mut buffers = vec![0; runs * RUN_BYTES_MAX].into_boxed_slice();
         let vectors = buffers
-            .chunks_exact_mut(bytes_max.max(1))
+            .chunks_exact_mut(RUN_BYTES_MAX)
             .map(|buffer| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() });
         // SAFETY: an address of any family may be all zeros.
         let name = || unsafe { zeroed::<libc::sockaddr_storage>() };
@@ -65,26 +69,17 @@ impl Stamped {
             header
         });
         let headers = headers.collect();
-        Self { slots, headers, buffers, bytes_max }
+        Self { slots, headers, buffers }
     }
 
-    /// Asks the kernel to say when a socket's datagrams came.
+    /// Asks the kernel to say when a socket's datagrams came, and, where `runs`, to hand out runs whole.
     ///
     /// # Errors
     /// Where it cannot.
-    pub fn prepare(socket: &impl AsFd) -> io::Result<()> {
-        let on: libc::c_int = 1;
-        // SAFETY: the descriptor is open while it is borrowed, and the kernel reads an integer of the length it is told.
-        let done = unsafe {
-            libc::setsockopt(
-                socket.as_fd().as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_TIMESTAMPNS,
-                (&raw const on).cast(),
-                size_of::<libc::c_int>() as libc::socklen_t,
-            )
-        };
-        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    pub fn prepare(socket: &impl AsFd, runs: bool) -> io::Result<()> {
+        let socket = socket.as_fd().as_raw_fd();
+        set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+        if runs { set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1) } else { Ok(()) }
     }
 
     /// Takes what is there without waiting; true where more may be there.
@@ -112,11 +107,17 @@ impl Stamped {
             return if error.kind() == io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) };
         }
         let count = count as usize;
-        let buffers = self.buffers.chunks_exact_mut(self.bytes_max.max(1));
+        let buffers = self.buffers.chunks_exact_mut(RUN_BYTES_MAX);
         for ((header, slot), buffer) in self.headers.iter().zip(&self.slots).zip(buffers).take(count) {
             let Some(bytes) = buffer.get_mut(..header.msg_len as usize) else { continue };
             let Some(from) = address(&slot.name) else { continue };
-            take(Came { from, bytes, at: time(&header.msg_hdr) });
+            let Said { at, segment } = said(&header.msg_hdr);
+            if bytes.is_empty() {
+                take(Came { from, bytes, at });
+                continue;
+            }
+            let segment = segment.unwrap_or(bytes.len()).max(1);
+            bytes.chunks_mut(segment).for_each(|bytes| take(Came { from, bytes, at }));
         }
         Ok(count == self.headers.len())
     }
@@ -148,43 +149,58 @@ fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-/// The time among what the kernel said beside a datagram.
-fn time(header: &libc::msghdr) -> Option<SystemTime> {
-    // SAFETY: the kernel has written whole control messages and their length; these macros stay within it.
+/// What the kernel says beside a run.
+#[derive(Default)]
+struct Said {
+    /// When it came.
+    at: Option<SystemTime>,
+    /// The length of its datagrams but the last; `None` where it is one datagram.
+    segment: Option<usize>,
+}
+
+fn said(header: &libc::msghdr) -> Said {
+    let mut said = Said::default();
+    // SAFETY: the kernel has written whole control messages and their length; these macros stay within it. A message of
+    // SO_TIMESTAMPNS carries a `timespec` and one of UDP_GRO an int (`udp_cmsg_recv` of the kernel).
     unsafe {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while let Some(control) = message.as_ref() {
-            if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_TIMESTAMPNS {
-                let mut time = MaybeUninit::<libc::timespec>::uninit();
-                ptr::copy_nonoverlapping(
-                    libc::CMSG_DATA(message).cast_const(),
-                    time.as_mut_ptr().cast(),
-                    size_of::<libc::timespec>(),
-                );
-                let time = time.assume_init();
-                let (seconds, nanos) = (u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?);
-                return SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos));
+            let content = libc::CMSG_DATA(message).cast_const();
+            match (control.cmsg_level, control.cmsg_type) {
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    said.at = time(ptr::read_unaligned(content.cast::<libc::timespec>()));
+                }
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    said.segment = usize::try_from(ptr::read_unaligned(content.cast::<libc::c_int>())).ok();
+                }
+                _ => {}
             }
             message = libc::CMSG_NXTHDR(header, message);
         }
     }
-    None
+    said
+}
+
+fn time(time: libc::timespec) -> Option<SystemTime> {
+    let (seconds, nanos) = (u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::UdpSocket;
+    use crate::{MediaSocket, Protocol};
+    use std::{net::UdpSocket, time::Instant};
 
     #[test]
     fn datagrams_come_whole_in_order_and_with_a_time_that_lies_between() {
         for bound in ["127.0.0.1:0", "[::1]:0"] {
             let socket = UdpSocket::bind(bound).unwrap();
-            Stamped::prepare(&socket).unwrap();
+            Stamped::prepare(&socket, true).unwrap();
             let sender = UdpSocket::bind(bound).unwrap();
             let to = socket.local_addr().unwrap();
             // The first after the option was set may have no time: the kernel switches it on a little later.
-            let mut stamped = Stamped::new(4, 100);
+            let mut stamped = Stamped::new(4);
             let mut timed = 0;
             for round in 0..50_u8 {
                 let before = SystemTime::now();
@@ -211,11 +227,30 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_that_is_too_long_is_cut() {
+    fn a_run_comes_as_the_datagrams_that_were_sent_taken_whole_or_not() {
+        for runs in [true, false] {
+            let mut sender = MediaSocket::bind("127.0.0.1:0".parse().unwrap(), Instant::now()).unwrap();
+            let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+            Stamped::prepare(&receiver, runs).unwrap();
+            let sent: Vec<u8> = (0..5 * 1_000 + 300).map(|at| (at / 1_000) as u8).collect();
+            sender.send(Protocol::Udp, receiver.local_addr().unwrap(), &sent, 1_000);
+            let (mut came, mut calls) = (Vec::new(), 1);
+            let mut stamped = Stamped::new(2);
+            while stamped.receive(&receiver, &mut |it| came.push(it.bytes.to_vec())).unwrap() {
+                calls += 1;
+            }
+            assert_eq!(came, sent.chunks(1_000).map(<[u8]>::to_vec).collect::<Vec<_>>());
+            assert_eq!(calls, if runs { 1 } else { 4 }, "two runs or datagrams a call");
+        }
+    }
+
+    #[test]
+    fn an_empty_datagram_comes() {
         let (socket, sender) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
-        sender.send_to(&[7; 300], socket.local_addr().unwrap()).unwrap();
+        Stamped::prepare(&socket, true).unwrap();
+        sender.send_to(&[], socket.local_addr().unwrap()).unwrap();
         let mut lengths = Vec::new();
-        Stamped::new(2, 100).receive(&socket, &mut |it| lengths.push(it.bytes.len())).unwrap();
-        assert_eq!(lengths, [100]);
+        Stamped::new(2).receive(&socket, &mut |it| lengths.push(it.bytes.len())).unwrap();
+        assert_eq!(lengths, [0]);
     }
 }

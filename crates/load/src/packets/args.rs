@@ -71,6 +71,10 @@ pub(crate) struct PacketsArgs {
     /// Bytes of a sound of 20 ms; 0: no sound.
     #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u64).range(..=1_000))]
     pub(crate) sound_bytes: u64,
+    /// Viewers read datagram by datagram, as browsers do, and not runs of them at once. On a loopback interface it is the
+    /// server's time then in which the kernel takes its runs apart; over a network it is not.
+    #[arg(long)]
+    pub(crate) receive_singly: bool,
     /// The server's process, for its CPU time and memory.
     #[arg(long)]
     pub(crate) server_pid: Option<u32>,

@@ -204,7 +204,7 @@ impl Crowd {
 
     async fn publish(&mut self, args: &PacketsArgs) -> anyhow::Result<()> {
         for number in 0..args.publishers {
-            let socket = Socket::bind(self.way.local)?;
+            let socket = Socket::bind(self.way.local, true)?;
             let to = match &args.janus {
                 Some(janus) if args.janus_plugin == Plugin::Streaming => self.mount(args, janus).await?,
                 Some(janus) => self.host(args, janus, socket.addr()).await?,
@@ -405,7 +405,7 @@ async fn join(
     certificate: Certificate,
 ) -> anyhow::Result<(Seat, Option<Session>)> {
     let stream = id % args.publishers;
-    let socket = Socket::bind(ip)?;
+    let socket = Socket::bind(ip, !args.receive_singly)?;
     let local = Some(socket.addr());
     let config = light::Config { local, video: vec![Codec::H264], ..light::Config::new(certificate) };
     let mut viewer = light::Viewer::new(&config, rand::random(), Instant::now());

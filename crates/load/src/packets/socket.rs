@@ -10,10 +10,8 @@ use mio::{Interest, Registry, Token, net::UdpSocket};
 use net::stamped::{Came, Stamped};
 use rtc::Batch;
 
-/// Longest datagram that is read.
-const DATAGRAM_BYTES_MAX: usize = 2_048;
-/// Datagrams that are read at once.
-const DATAGRAMS_MAX: usize = 16;
+/// Runs of datagrams, or datagrams, that are read at once.
+const RUNS_MAX: usize = 16;
 
 /// A socket.
 #[derive(Debug)]
@@ -23,13 +21,13 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Binds one to any port of an address of ours.
+    /// Binds one to any port of an address of ours. It reads runs of datagrams whole, or one by one.
     ///
     /// # Errors
     /// Where there is no port or no file left.
-    pub(crate) fn bind(ip: IpAddr) -> io::Result<Self> {
+    pub(crate) fn bind(ip: IpAddr, runs: bool) -> io::Result<Self> {
         let udp = UdpSocket::bind(SocketAddr::new(ip, 0))?;
-        Stamped::prepare(&udp)?;
+        Stamped::prepare(&udp, runs)?;
         let addr = udp.local_addr()?;
         Ok(Self { udp, addr })
     }
@@ -64,7 +62,7 @@ impl Socket {
 
 /// What a thread reads into.
 pub(crate) fn room() -> Stamped {
-    Stamped::new(DATAGRAMS_MAX, DATAGRAM_BYTES_MAX)
+    Stamped::new(RUNS_MAX)
 }
 
 /// Wall clock and monotonic clock at the same moment.
