@@ -116,7 +116,7 @@ fn what_we_offer_to_send_arrives() {
     }
     let all: Vec<u64> = (0..10).collect();
     assert_eq!((world.packets(1, Kind::Video), world.packets(1, Kind::Audio)), (all.clone(), all));
-    world.legs[1].request_key_frame(Kind::Video);
+    world.legs[1].request_key_frame(Kind::Video, 0);
     world.run(Duration::from_secs(1));
     assert!(world.events[0].iter().any(|event| matches!(event, Event::KeyFrameRequested { kind: Kind::Video })));
 }

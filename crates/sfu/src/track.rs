@@ -157,7 +157,7 @@ impl Track {
             Source::Fed | Source::Remote { .. } => events.key_frame_wanted(self.id),
             Source::Leg(id) => {
                 if let Some((key, leg)) = legs.find_mut(id).filter(|(_, leg)| leg.leg.is_connected()) {
-                    leg.leg.request_key_frame(Kind::Video);
+                    leg.leg.request_key_frame(Kind::Video, 0);
                     legs.wrote(key);
                 }
             }

@@ -199,7 +199,7 @@ impl Peer {
 
     pub(crate) fn request_key_frame(&mut self) {
         match self {
-            Self::Full(leg) => leg.request_key_frame(Kind::Video),
+            Self::Full(leg) => leg.request_key_frame(Kind::Video, 0),
             Self::Light(viewer) => viewer.request_key_frame(Kind::Video),
         }
     }

@@ -234,9 +234,9 @@ impl Full {
     }
 
     /// Asks the peer for a key frame (PLI, RFC 4585 section 6.3.1). The caller limits how often.
-    pub(crate) fn request_key_frame(&mut self, kind: Kind) {
+    pub(crate) fn request_key_frame(&mut self, kind: Kind, layer: u8) {
         let Some(ingress) = self.ingress.iter().find(|ingress| ingress.kind == kind) else { return };
-        if ingress.request_key_frame(&mut self.rtc) {
+        if ingress.request_key_frame(&mut self.rtc, layer) {
             self.written = Some(self.now);
         }
     }
@@ -326,16 +326,15 @@ impl Full {
             str0m::Event::RtpPacket(packet) => {
                 self.media_at = self.now;
                 let arrived = self.wall.0 + micros_between(self.wall.1, self.now);
-                let found = self
-                    .ingress
-                    .iter_mut()
-                    .find_map(|ingress| ingress.packet(&mut self.sender, &packet, arrived, self.now));
+                let Self { rtc, sender, now, .. } = self;
+                let mut kinds = self.ingress.iter_mut();
+                let found = kinds.find_map(|ingress| ingress.packet(rtc, sender, &packet, arrived, *now));
                 self.events.extend(found);
             }
             str0m::Event::SenderFeedback(feedback) => {
                 let arrived = self.wall.0 + micros_between(self.wall.1, feedback.received_at);
                 for ingress in self.ingress.iter_mut().filter(|ingress| ingress.mid == feedback.mid) {
-                    ingress.report(&mut self.sender, &feedback.sender_info, arrived);
+                    ingress.report(&mut self.sender, &feedback, arrived);
                 }
             }
             str0m::Event::KeyframeRequest(request) => {

@@ -170,10 +170,26 @@ impl Leg {
         }
     }
 
-    /// Asks the peer for a key frame (PLI, RFC 4585 section 6.3.1). The caller limits how often.
-    pub fn request_key_frame(&mut self, kind: Kind) {
+    /// More would be sent if this much fitted, in bits a second: it is probed now and then. `None`: all is sent that there
+    /// is.
+    pub fn want(&mut self, bps: Option<u64>) {
+        if let Kept::View(leg) = &mut self.0 {
+            leg.want(bps);
+        }
+    }
+
+    /// What a probe found to fit within the last seconds, in bits a second.
+    pub fn proven_bps(&self, now: Instant) -> Option<u64> {
+        match &self.0 {
+            Kept::Full(_) => None,
+            Kept::View(leg) => leg.proven_bps(now),
+        }
+    }
+
+    /// Asks the peer for a key frame of a layer (PLI, RFC 4585 section 6.3.1). The caller limits how often.
+    pub fn request_key_frame(&mut self, kind: Kind, layer: u8) {
         if let Kept::Full(leg) = &mut self.0 {
-            leg.request_key_frame(kind);
+            leg.request_key_frame(kind, layer);
         }
     }
 

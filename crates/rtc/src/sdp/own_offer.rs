@@ -51,7 +51,7 @@ fn section(index: usize, kind: Kind, formats: SmallVec<[Format; 4]>) -> Active {
         extensions.push((4, uri::AUDIO_LEVEL));
     }
     let codec = formats.first().map_or(Codec::Opus, |format| format.codec);
-    Active { kind, codec, formats, extensions, inner_mid: index.to_string(), ssrc: None }
+    Active { kind, codec, formats, extensions, inner_mid: index.to_string(), ssrc: None, layers: SmallVec::new() }
 }
 
 fn format(pt: u8, codec: Codec, profile: u32) -> Format {
@@ -149,6 +149,7 @@ fn accept(active: &Active, section: &Section<'_>, sends: bool) -> Option<Active>
         extensions: active.extensions.iter().filter(|(id, name)| names(*id, name)).copied().collect(),
         inner_mid: active.inner_mid.clone(),
         ssrc: main.filter(|_| !sends),
+        layers: SmallVec::new(),
     })
 }
 

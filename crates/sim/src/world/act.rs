@@ -351,6 +351,7 @@ impl World<'_> {
     fn fed(&self, codec: media::Codec, made: &Made) -> RtpPacket {
         RtpPacket {
             codec,
+            layer: 0,
             // The bridge's numbers rise without end.
             seq: SeqNo(5_000_000 + made.stamp.seq),
             time: MediaTime(made.time),
