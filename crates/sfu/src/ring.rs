@@ -144,6 +144,11 @@ impl Ring {
         }
     }
 
+    /// What comes next does not go on from what there is.
+    pub(crate) fn cut(&mut self) {
+        self.key = None;
+    }
+
     /// Place and time of the newest key frame.
     pub(crate) fn key(&self) -> Option<(u64, MediaTime)> {
         self.key.map(|key| (key.place, key.time))
