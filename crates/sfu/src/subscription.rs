@@ -358,6 +358,11 @@ impl Subscription {
         let own = |stretch: &&Stretch| seq <= self.highest_viewer && !(self.goes_on && seq < stretch.first);
         let stretch = stretch.filter(own).ok_or(Drop::NotRepairable)?;
         let source = seq.checked_add_signed(-stretch.shift).ok_or(Drop::NotRepairable)?;
+        let too_much = leg.estimate_bps().is_some_and(|fits| fits < layers.rate_bps(stretch.layer));
+        if stretch.layer != self.wanted && too_much {
+            // The way is full of this layer, which is left for that: repairs of it would delay what comes instead.
+            return Err(Drop::NotRepairable);
+        }
         let ring = layers.ring(stretch.layer).ok_or(Drop::NotRepairable)?;
         let entry = ring.find(SeqNo(source)).ok_or(Drop::NotRepairable)?;
         leg.resend(now, self.codec.kind(), self.outgoing(entry, seq, stretch.squeeze, stretch.offset), out).map_err(why)
