@@ -38,7 +38,7 @@ function sent() {
     for (const connection of window.connections) {
       for (const entry of (await connection.getStats()).values()) {
         if (entry.type !== 'outbound-rtp' || entry.kind !== 'video') continue;
-        layers[entry.rid ?? ''] = { frames: entry.framesSent, width: entry.frameWidth, keyFrames: entry.keyFramesEncoded };
+        layers[entry.rid ?? ''] = { frames: entry.framesSent, width: entry.frameWidth, bytes: entry.bytesSent };
       }
     }
     return layers;
@@ -61,7 +61,7 @@ test('Chromium publishes three sizes', async () => {
   await publisher.evaluate(
     async ({ url, width }) => {
       window.pusher = new window.stentor.LivePusher({ url, simulcast: true, maxBitrate: 1800 });
-      await window.pusher.start({ width, height: (width * 9) / 16, frameRate: 15 });
+      await window.pusher.start({ width, height: (width * 9) / 16, frameRate: 20 });
     },
     { url: `${server.http}/whip/live/sizes`, width: WIDTH },
   );
@@ -71,7 +71,7 @@ test('Chromium publishes three sizes', async () => {
       const layers = await sent();
       return ['l', 'm', 'h'].every((name) => layers[name]?.frames > 15) && layers;
     },
-    { timeoutMs: 60_000 },
+    { timeoutMs: 30_000 },
   );
   assert.deepEqual([all.l.width, all.m.width, all.h.width], [WIDTH / 4, WIDTH / 2, WIDTH]);
 });
@@ -100,12 +100,17 @@ test('a viewer with a wide line gets the biggest', async () => {
     },
     { url: `${server.http}/whep/live/sizes`, port: line.port },
   );
-  await until('the biggest picture', async () => (await seen()).width === WIDTH, { timeoutMs: 60_000 });
+  await until('the biggest picture', async () => (await seen()).width === WIDTH, { timeoutMs: 90_000 });
 });
 
 test('on a narrow line it gets a smaller one, and pictures go on', async () => {
   const before = await seen();
-  line.limit(400_000);
+  // Half of what the biggest takes.
+  const [first, at] = [await sent(), performance.now()];
+  await until('thirty pictures', async () => (await seen()).frames > before.frames + 30, { timeoutMs: 30_000 });
+  const bps = ((await sent()).h.bytes - first.h.bytes) * 8000 / (performance.now() - at);
+  console.log(`# the biggest takes ${Math.round(bps / 1000)} kbit/s`);
+  line.limit(bps / 2);
   const began = performance.now();
   const small = await until('a smaller picture', async () => (await seen()).width < WIDTH && seen(), { timeoutMs: 20_000 });
   console.log(`# smaller after ${Math.round(performance.now() - began)} ms, ${line.dropped()} datagrams dropped`);
@@ -117,7 +122,7 @@ test('on a narrow line it gets a smaller one, and pictures go on', async () => {
 test('on a wide line it gets the biggest again', async () => {
   line.limit(undefined);
   const began = performance.now();
-  await until('the biggest picture', async () => (await seen()).width === WIDTH, { timeoutMs: 60_000 });
+  await until('the biggest picture', async () => (await seen()).width === WIDTH, { timeoutMs: 90_000 });
   console.log(`# biggest after ${Math.round(performance.now() - began)} ms`);
   const { frames } = await seen();
   await until('pictures go on', async () => (await seen()).frames > frames + 30, { timeoutMs: 30_000 });
