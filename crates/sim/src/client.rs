@@ -143,7 +143,7 @@ impl Client {
                     marker: packet.marker,
                     payload: packet.payload,
                 })),
-                Output::Event(Event::KeyFrameRequested { kind }) => Ok(Said::KeyFrameRequested(kind)),
+                Output::Event(Event::KeyFrameRequested { kind, .. }) => Ok(Said::KeyFrameRequested(kind)),
                 Output::Event(Event::Repair { .. }) => Ok(Said::Nothing),
                 Output::Event(Event::Closed(reason)) => Ok(Said::Closed(reason)),
                 Output::Timeout(at) => Err(at),

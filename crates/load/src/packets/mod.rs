@@ -226,7 +226,7 @@ impl Crowd {
     }
 
     async fn offer(&mut self, args: &PacketsArgs, url: &str, local: SocketAddr) -> anyhow::Result<To> {
-        let wanted = Wanted::Send { video: Some(payload::PROFILE), audio: args.sound_bytes > 0 };
+        let wanted = Wanted::Send { video: Some(payload::PROFILE), audio: args.sound_bytes > 0, layers: args.layers() };
         let offering = Offering::new(&self.config(local), wanted, Instant::now())?;
         let (answer, session) = exchange(url, offering.sdp()).await?;
         self.sessions.extend(session);

@@ -338,8 +338,9 @@ impl Full {
                 }
             }
             str0m::Event::KeyframeRequest(request) => {
-                let kind = self.egress.iter().find(|egress| egress.mid == request.mid).map(|egress| egress.kind);
-                self.events.extend(kind.map(|kind| Event::KeyFrameRequested { kind }));
+                let asked = |egress: &&Egress| egress.mid == request.mid && egress.rid == request.rid;
+                let asked = self.egress.iter().find(asked);
+                self.events.extend(asked.map(|of| Event::KeyFrameRequested { kind: of.kind, layer: of.layer }));
             }
             str0m::Event::Closed => self.over(CloseReason::Peer),
             _ => {}

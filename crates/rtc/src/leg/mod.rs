@@ -132,8 +132,19 @@ impl Leg {
     /// Where the packet cannot go out: the caller counts and forgets it.
     pub fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>, out: &mut Batch) -> Result<(), NotSent> {
         match &mut self.0 {
-            Kept::Full(leg) => leg.send(now, kind, packet),
+            Kept::Full(leg) => leg.send(now, kind, 0, packet),
             Kept::View(leg) => leg.send(now, kind, packet, out),
+        }
+    }
+
+    /// Sends a packet of one of the layers that we offered and the peer took.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub fn send_layer(&mut self, now: Instant, layer: u8, packet: Outgoing<'_>) -> Result<(), NotSent> {
+        match &mut self.0 {
+            Kept::Full(leg) => leg.send(now, Kind::Video, layer, packet),
+            Kept::View(_) => Err(NotSent::NotNegotiated),
         }
     }
 

@@ -78,7 +78,7 @@ pub(crate) struct Section<'a> {
     pub(crate) ssrc: Option<u32>,
     pub(crate) ssrc_pair: Option<(u32, u32)>,
     pub(crate) reduced_size: bool,
-    /// What it names for sending, RFC 8851.
+    /// What it names, RFC 8851.
     pub(crate) rids: SmallVec<[&'a str; 4]>,
     /// What of that it would send side by side, RFC 8853 section 5.1: the value of the attribute.
     pub(crate) simulcast: Option<&'a str>,
@@ -323,7 +323,7 @@ impl<'a> Section<'a> {
             "rtcp-rsize" => self.reduced_size = true,
             "rid" if self.rids.len() < RIDS_MAX => {
                 let mut words = value.split_ascii_whitespace();
-                if let (Some(rid), Some("send")) = (words.next(), words.next()) {
+                if let (Some(rid), Some("send" | "recv")) = (words.next(), words.next()) {
                     self.rids.push(rid);
                 }
             }

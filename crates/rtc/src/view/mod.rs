@@ -329,7 +329,7 @@ impl View {
         }
         if let Some(egress) = self.egress.iter_mut().find(|egress| egress.wants_key_frame) {
             egress.wants_key_frame = false;
-            return Some(Event::KeyFrameRequested { kind: egress.kind });
+            return Some(Event::KeyFrameRequested { kind: egress.kind, layer: 0 });
         }
         if let Some(egress) = self.egress.iter_mut().find(|egress| !egress.wanted.is_empty()) {
             return Some(Event::Repair { kind: egress.kind, numbers: std::mem::take(&mut egress.wanted) });

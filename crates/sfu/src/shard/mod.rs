@@ -237,7 +237,7 @@ impl Shard {
                 }
             }
             rtc::Event::Packet { kind, packet } => self.received(key, kind, packet),
-            rtc::Event::KeyFrameRequested { kind } => {
+            rtc::Event::KeyFrameRequested { kind, .. } => {
                 for track in self.tracks_of(key) {
                     if self.tracks.get(track).is_some_and(|track| track.codec.kind() == kind) {
                         self.lost(key, track);
