@@ -201,7 +201,7 @@ impl Subscription {
         let places = (0..layers.len()).filter(|place| layers.is_within(*place, self.wanted));
         let has_key = |place: &usize| layers.ring(*place).is_some_and(|ring| ring.key().is_some());
         // The wanted one is within itself; of the others any, since it is for a moment only.
-        let place = Some(self.wanted).filter(has_key).or_else(|| places.filter(has_key).last());
+        let place = Some(self.wanted).filter(has_key).or_else(|| places.rev().find(has_key));
         place.is_some_and(|place| self.begin_with_key(place, layers))
     }
 

@@ -166,8 +166,7 @@ impl Track {
     /// Asks the source for a key frame, unless it was asked a moment ago.
     pub(crate) fn ask(
         &mut self,
-        layer: usize,
-        why: Ask,
+        (layer, why): (usize, Ask),
         now: Instant,
         legs: &mut Legs,
         events: &mut EventQueue,

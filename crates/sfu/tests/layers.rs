@@ -206,7 +206,7 @@ fn a_narrow_link_gets_a_lower_layer_within_a_second_and_the_highest_again_when_i
     camera.film_to(&mut world, 40_000);
     let pictures = decode(&world.clients[viewer].of(Kind::Video), 3_000);
     let between = |from: Duration, to: Duration| pictures.iter().filter(move |(at, _)| (from..to).contains(at));
-    assert!(between(Duration::ZERO, narrowed).last().unwrap().1.layer == 2, "{:?}", layers_of(&pictures));
+    assert!(between(Duration::ZERO, narrowed).next_back().unwrap().1.layer == 2, "{:?}", layers_of(&pictures));
     let down = between(narrowed, widened).find(|(_, stamp)| stamp.layer < 2).unwrap().0 - narrowed;
     assert!(down < Duration::from_millis(1_000), "down after {down:?}");
     let settled = narrowed + Duration::from_millis(1_500);

@@ -14,8 +14,9 @@ impl Shard {
         for key in self.tracks.keys() {
             let Some(track) = self.tracks.get_mut(key) else { continue };
             let (id, several) = (track.id, track.layers.len() > 1);
+            let measures = !several || !track.source.is_remote();
             // Of several layers of another shard's only those come that are wanted here; that shard tells what they take.
-            if !(track.source.is_remote() && several) && track.layers.measure(self.now) && several {
+            if measures && track.layers.measure(self.now) && several {
                 self.tell_rates(id);
             }
             if several {

@@ -100,7 +100,7 @@ impl Shard {
 
     pub(super) fn ask(&mut self, track: TrackKey, layer: usize, why: Ask) {
         if let Some(track) = self.tracks.get_mut(track) {
-            track.ask(layer, why, self.now, &mut self.legs, &mut self.events, &mut self.mails, &mut self.stats);
+            track.ask((layer, why), self.now, &mut self.legs, &mut self.events, &mut self.mails, &mut self.stats);
         }
     }
 
