@@ -28,7 +28,7 @@ export interface LivePusherOptions extends UrlContext {
   codec?: VideoCodecName;
   /**
    * Sends the picture in three sizes side by side, so that the server can give each WebRTC viewer the one that fits its
-   * line. Costs the sender about a third more bandwidth and a quarter more work. Off by default.
+   * line. There is a third more to encode: the smaller ones have half and a quarter of the width. Off by default.
    */
   simulcast?: boolean;
   /** Limits of the picture, kbit/s; of all its sizes together. */
