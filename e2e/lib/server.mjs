@@ -51,7 +51,8 @@ export async function startServing(configuration) {
       await server.stop(signal);
       return launch();
     };
-    return { http: url, rtmp: `rtmp://${on(rtmp)}`, stop, restart, log: () => server.output.stderr };
+    const { pid } = server.child;
+    return { http: url, rtmp: `rtmp://${on(rtmp)}`, media: on(media), pid, stop, restart, log: () => server.output.stderr };
   };
   return launch();
 }

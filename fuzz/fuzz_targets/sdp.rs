@@ -30,8 +30,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(answer.sdp.matches("\r\nm=").count(), offered, "an m= line for each that was offered");
             let _ = leg.restart_ice(text);
             leg.close();
+            let mut out = rtc::Batch::new(1 << 16);
             for _ in 0..64 {
-                if let Output::Timeout(_) = leg.poll_output() {
+                if let Output::Timeout(_) = leg.poll_output(&mut out) {
                     return;
                 }
             }

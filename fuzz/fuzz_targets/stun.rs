@@ -10,7 +10,7 @@ use std::{
 
 use libfuzzer_sys::fuzz_target;
 use media::WallTime;
-use rtc::{Certificate, Config, Leg, Protocol, Purpose};
+use rtc::{Batch, Certificate, Config, Leg, Protocol, Purpose};
 use sfu::{Command, Input, LegId, Output, Shard};
 
 const OFFER: &str = include_str!("../../crates/rtc/tests/data/chromium-publish.sdp");
@@ -24,9 +24,10 @@ fuzz_target!(|bytes: &[u8]| {
     let mut now = Instant::now();
     let (leg, answer) = Leg::answer(&CONFIG, OFFER, Purpose::Publish, now).expect("a good offer");
     let (mut alone, _) = Leg::answer(&CONFIG, OFFER, Purpose::Publish, now).expect("a good offer");
-    let mut shard = Shard::new(sfu::Config::default(), now);
-    shard.handle(now, Input::Command(Command::AddLeg { id: LegId(1), leg: Box::new(leg) }));
-    drain(&mut shard);
+    let mut shard = Shard::new(sfu::Config::default(), 0, 1, now);
+    let mut out = Batch::new(1 << 20);
+    shard.handle(now, Input::Command(Command::AddLeg { id: LegId::new(0, 1), leg: Box::new(leg) }), &mut out);
+    drain(&mut shard, &mut out);
     let mut rest = bytes;
     while let Some((&[length, kind], after)) = rest.split_first_chunk::<2>() {
         let (datagram, after) = after.split_at(after.len().min(usize::from(length)));
@@ -37,15 +38,16 @@ fuzz_target!(|bytes: &[u8]| {
         let (proto, port) =
             (if kind & 2 == 0 { Protocol::Udp } else { Protocol::Tcp }, 1_000 + u16::from(kind >> 2 & 3));
         let (from, to) = (SocketAddr::from(([198, 51, 100, 1], port)), SocketAddr::from(([203, 0, 113, 1], 3_478)));
-        shard.handle(now, Input::Datagram { proto, from, to, bytes: datagram });
-        assert_eq!(drain(&mut shard), 0, "nobody who does not know the password is answered");
+        shard.handle(now, Input::Datagram { proto, from, to, bytes: datagram }, &mut out);
+        assert_eq!(drain(&mut shard, &mut out), 0, "nobody who does not know the password is answered");
         alone.handle(now, rtc::Input::Datagram { proto, from, to, bytes: datagram });
         for turn in 0.. {
             assert!(turn < 256, "a leg is drained at some time");
-            if let rtc::Output::Timeout(_) = alone.poll_output() {
+            if let rtc::Output::Timeout(_) = alone.poll_output(&mut out) {
                 break;
             }
         }
+        out.clear();
     }
 });
 
@@ -64,13 +66,11 @@ fn named(ufrag: &str, attributes: &[u8]) -> Vec<u8> {
 }
 
 /// How many datagrams the shard sends.
-fn drain(shard: &mut Shard) -> usize {
-    let mut sent = 0;
-    loop {
-        match shard.poll_output() {
-            Output::Transmit(_) => sent += 1,
-            Output::Event(_) => {}
-            Output::Timeout(_) => return sent,
-        }
+fn drain(shard: &mut Shard, out: &mut Batch) -> usize {
+    while !matches!(shard.poll_output(out), Output::Timeout(_)) {
+        assert!(!out.is_full(), "there is nothing to send so much of");
     }
+    let sent = out.datagrams();
+    out.clear();
+    sent
 }

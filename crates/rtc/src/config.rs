@@ -55,7 +55,7 @@ pub struct Config {
 /// The leg of a peer that only receives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ViewerLeg {
-    /// Our own: no copy and no allocation for a packet, a fifth of the memory.
+    /// Our own: one copy and no allocation for a packet.
     #[default]
     Own,
     /// str0m's, which publishers have: to compare.

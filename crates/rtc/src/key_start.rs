@@ -11,7 +11,7 @@ const UNITS_MAX: usize = 64;
 /// parameter set (RFC 6184), for VP8, VP9 and AV1 what their payload descriptors say. Sound may start anywhere.
 pub fn starts_key_frame(codec: Codec, payload: &[u8]) -> bool {
     match codec {
-        Codec::H264 => h264(payload),
+        Codec::H264 => h264(payload, &[nal::IDR, nal::SPS]),
         Codec::Vp8 => media::vp8::starts_key_frame(payload),
         Codec::Vp9 => vp9(payload),
         // N: first packet of a coded video sequence, AV1 RTP specification section 4.4.
@@ -21,8 +21,18 @@ pub fn starts_key_frame(codec: Codec, payload: &[u8]) -> bool {
     }
 }
 
-fn h264(payload: &[u8]) -> bool {
-    let starts = |unit_type: u8| matches!(unit_type & 0x1f, nal::IDR | nal::SPS);
+/// Whether a payload that starts a key frame is its beginning for sure. An IDR slice of H.264 alone is not: its parameter
+/// sets come before it, as often as not in packets of their own, which may be lost or overtaken.
+pub fn begins_key_frame(codec: Codec, payload: &[u8]) -> bool {
+    match codec {
+        Codec::H264 => h264(payload, &[nal::SPS]),
+        _ => starts_key_frame(codec, payload),
+    }
+}
+
+/// Whether one of the units that begin in this payload is of one of these types.
+fn h264(payload: &[u8], types: &[u8]) -> bool {
+    let starts = |unit_type: u8| types.contains(&(unit_type & 0x1f));
     let Some(&indicator) = payload.first() else { return false };
     match indicator & 0x1f {
         STAP_A => {
@@ -81,6 +91,14 @@ mod tests {
     }
 
     #[test]
+    fn an_idr_slice_without_parameter_sets_may_not_be_the_beginning() {
+        let begins = |payload: &[u8]| begins_key_frame(Codec::H264, payload);
+        assert!(begins(&[0x67, 1, 2]) && begins(&[0x78, 0, 1, 0x09, 0, 2, 0x67, 1]), "sequence parameter sets");
+        assert!(!begins(&[0x65, 1, 2]) && !begins(&[0x7c, 0x85, 1]) && !begins(&[0x78, 0, 1, 0x68, 0, 2, 0x65, 1]));
+        assert!(begins_key_frame(Codec::Av1, &[0x18]), "others say so themselves");
+    }
+
+    #[test]
     fn vp9_and_av1_by_their_descriptors() {
         assert!(starts_key_frame(Codec::Vp9, &[0x88, 0x80 | 1, 2]));
         assert!(!starts_key_frame(Codec::Vp9, &[0xc8, 1]), "predicted");
@@ -95,7 +113,7 @@ mod tests {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             for codec in [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::Opus, Codec::H265] {
-                let _ = starts_key_frame(codec, &bytes);
+                assert!(starts_key_frame(codec, &bytes) || !begins_key_frame(codec, &bytes));
             }
         }
     }

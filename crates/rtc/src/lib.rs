@@ -24,6 +24,6 @@ pub use batch::{Batch, Outbound};
 pub use config::{Certificate, CertificateError, Config, Protocol, Purpose, ViewerLeg};
 pub use error::{AnswerError, NotSent, OfferError, RestartError};
 pub use full::{Offering, Wanted};
-pub use key_start::starts_key_frame;
-pub use leg::{CloseReason, Event, Input, Leg, Outgoing, Output, PAYLOAD_BYTES_MAX};
+pub use key_start::{begins_key_frame, starts_key_frame};
+pub use leg::{CloseReason, Delivery, Event, Input, Leg, Outgoing, Output, PAYLOAD_BYTES_MAX, Quality};
 pub use sdp::{Answer, OFFER_BYTES_MAX, is_ice_restart};

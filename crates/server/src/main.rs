@@ -18,6 +18,7 @@ mod door;
 mod health;
 mod http;
 mod hub;
+mod inbox;
 mod logs;
 mod media;
 mod metrics;

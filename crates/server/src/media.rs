@@ -12,19 +12,21 @@ use std::{
 
 use ::media::RtpPacket;
 use live::name::StreamKey;
-use sfu::{Command, Event, LegId, LegStats, ShardStats, TrackId};
+use sfu::{Command, Event, LegId, LegStats, TrackId};
 use tokio::sync::mpsc;
 
 use crate::{
     counters::Counters,
+    inbox::Inbox,
     refusal::Refusal,
-    shard::{self, Shards},
+    shard::{self, Counted, News, Shards},
 };
 
-/// Events of one leg that may wait for its session.
-const LEG_EVENTS_MAX: usize = 64;
 /// Packets of one track that may wait for its bridge: a second of 8 Mbit/s.
 const TAP_MAX: usize = 1_024;
+
+/// What each media thread counted, by its number.
+pub type Stats = Vec<(String, Arc<Counted>)>;
 
 /// The media threads and the ways from them.
 #[derive(Debug)]
@@ -39,9 +41,9 @@ pub struct Media {
 /// Where events go. Looked up on the media thread, so every lock is held for one map access.
 #[derive(Debug, Default)]
 struct Routes {
-    legs: Mutex<HashMap<LegId, mpsc::Sender<Event>>>,
+    legs: Mutex<HashMap<LegId, Arc<Inbox>>>,
     taps: Mutex<HashMap<TrackId, mpsc::Sender<RtpPacket>>>,
-    stats: Mutex<HashMap<usize, ShardStats>>,
+    stats: Mutex<HashMap<usize, Arc<Counted>>>,
     counters: Arc<Counters>,
 }
 
@@ -76,12 +78,12 @@ impl Media {
     }
 
     /// A number for a new leg, and its events from now until `forget_leg`.
-    pub fn new_leg(&self) -> (LegId, mpsc::Receiver<Event>) {
+    pub fn new_leg(&self) -> (LegId, Arc<Inbox>) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let id = LegId::new((number % self.shards.count().max(1) as u64) as usize, number);
-        let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
-        lock(&self.routes.legs).insert(id, sender);
-        (id, events)
+        let inbox = Arc::new(Inbox::default());
+        lock(&self.routes.legs).insert(id, inbox.clone());
+        (id, inbox)
     }
 
     /// Forgets where the events of a leg go.
@@ -122,9 +124,10 @@ impl Media {
     }
 
     /// What each media thread counted when it said so last, at most a second ago; by the thread's number.
-    pub fn stats(&self) -> Vec<(String, ShardStats)> {
+    pub fn stats(&self) -> Stats {
         let stats = lock(&self.routes.stats);
         let mut all: Vec<_> = stats.iter().map(|(shard, stats)| (shard.to_string(), stats.clone())).collect();
+        drop(stats);
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
     }
@@ -132,12 +135,24 @@ impl Media {
     /// What one leg moved, as its media thread said last.
     pub fn leg_stats(&self, leg: LegId) -> Option<LegStats> {
         let stats = lock(&self.routes.stats);
-        stats.values().flat_map(|stats| &stats.per_leg).find(|stats| stats.leg == leg).copied()
+        let of = |counted: &Arc<Counted>| {
+            let legs = &counted.shard.per_leg;
+            legs.binary_search_by_key(&leg, |stats| stats.leg).ok().and_then(|place| legs.get(place)).copied()
+        };
+        // While it moves from its home to another thread, both may tell of it; who has it has moved something.
+        stats.values().filter_map(of).max_by_key(|stats| stats.bytes_in)
     }
 }
 
 impl Routes {
-    fn route(&self, shard: usize, event: Event) {
+    fn route(&self, shard: usize, news: News) {
+        let event = match news {
+            News::Event(event) => event,
+            News::Counted(counted) => {
+                lock(&self.stats).insert(shard, Arc::new(*counted));
+                return;
+            }
+        };
         match event {
             Event::Packet { track, packet } => {
                 if let Some(tap) = lock(&self.taps).get(&track)
@@ -146,21 +161,19 @@ impl Routes {
                     self.counters.add("bridge_packets_dropped", "bridge-behind");
                 }
             }
-            Event::Stats(stats) => {
-                lock(&self.stats).insert(shard, *stats);
-            }
-            Event::Connected { leg }
-            | Event::Ended { leg, .. }
-            | Event::IceRestarted { leg, .. }
-            | Event::Received { leg } => {
-                if let Some(session) = lock(&self.legs).get(&leg)
-                    && session.try_send(event).is_err()
-                {
-                    self.counters.add("leg_events_dropped", "session-behind");
-                }
-            }
+            // Statistics come as `News::Counted`.
+            Event::Connected { .. } | Event::Stats(_) => {}
+            Event::Ended { leg, .. } => self.tell(leg, Inbox::over),
+            Event::IceRestarted { leg, answer } => self.tell(leg, |inbox| inbox.restarted(answer)),
+            Event::Received { leg } => self.tell(leg, Inbox::received),
             // A source of frames cannot be asked: its viewers start from the cached key frame.
             Event::KeyFrameWanted { .. } => self.counters.add("key_frames_wanted", "of-frame-source"),
+        }
+    }
+
+    fn tell(&self, leg: LegId, say: impl FnOnce(&Inbox)) {
+        if let Some(inbox) = lock(&self.legs).get(&leg) {
+            say(inbox);
         }
     }
 }

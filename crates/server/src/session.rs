@@ -12,7 +12,7 @@ use std::{
 use ::media::WallTime;
 use live::name::StreamKey;
 use sfu::LegId;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tracing::{Span, field};
 
 use crate::{
@@ -83,7 +83,8 @@ pub struct Known {
     bytes: AtomicU64,
     /// The leg, once there is one.
     leg: OnceLock<LegId>,
-    stop: watch::Sender<bool>,
+    stop: AtomicBool,
+    stopping: Notify,
 }
 
 /// Who opens a session.
@@ -123,7 +124,8 @@ impl Registry {
             since: wall_now(),
             bytes: AtomicU64::new(0),
             leg: OnceLock::new(),
-            stop: watch::Sender::new(false),
+            stop: AtomicBool::new(false),
+            stopping: Notify::new(),
         });
         let mut sessions = self.lock();
         if sessions.len() >= SESSIONS_MAX {
@@ -164,12 +166,13 @@ impl Registry {
 impl Known {
     /// Asks the session's door to end it.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.store(true, Ordering::Release);
+        self.stopping.notify_waiters();
     }
 
     /// Whether it was asked to end.
     pub fn is_stopped(&self) -> bool {
-        *self.stop.borrow()
+        self.stop.load(Ordering::Acquire)
     }
 
     /// Notes that media flows.
@@ -247,9 +250,15 @@ impl Session {
 
     /// Returns when an operator ended the session.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut stop = self.known.stop.subscribe();
+        let known = self.known.clone();
         async move {
-            let _ = stop.wait_for(|stop| *stop).await;
+            let stopping = known.stopping.notified();
+            tokio::pin!(stopping);
+            // Before the look, or a stop between the look and the wait would be missed.
+            stopping.as_mut().enable();
+            if !known.is_stopped() {
+                stopping.await;
+            }
         }
     }
 }

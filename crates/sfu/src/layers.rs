@@ -60,6 +60,15 @@ impl Layers {
         self.list.get(layer).map(|layer| &layer.ring)
     }
 
+    /// Whether there is a key frame of a layer to begin with, and it is about as new as others are: of a layer that stopped,
+    /// or that does not cross to this shard, an old one may be left.
+    pub(crate) fn has_beginning(&self, layer: usize) -> bool {
+        let newest = self.list.iter().filter_map(|layer| layer.ring.last_wall()).max();
+        let ring = self.ring(layer).filter(|ring| ring.key().is_some());
+        let behind_us = ring.and_then(Ring::last_wall).zip(newest).map(|(own, newest)| newest - own);
+        behind_us.is_some_and(|behind_us| behind_us < i64::try_from(STOPPED.as_micros()).unwrap_or(i64::MAX))
+    }
+
     pub(crate) fn get_mut(&mut self, layer: usize) -> Option<&mut Layer> {
         self.list.get_mut(layer)
     }

@@ -86,6 +86,8 @@ pub struct LegStats {
     pub packets_out: u64,
     /// Bytes of datagrams sent.
     pub bytes_out: u64,
+    /// How the way to its peer is.
+    pub quality: rtc::Quality,
 }
 
 /// What a shard counted since it began.

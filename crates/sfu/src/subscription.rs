@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::{
     layers::{Layers, Ranked},
-    ring::{Entry, Ring, SEQ_JUMP},
+    ring::{Beginning, Entry, Ring, SEQ_JUMP},
     shard::TrackKey,
     stats::Drop,
 };
@@ -86,7 +86,8 @@ pub(crate) struct Subscription {
     state: State,
     /// It has a backlog to catch up with, which goes out in small parts.
     behind: bool,
-    renumber: bool,
+    /// The track's number with which it begins anew.
+    renumber: Option<SeqNo>,
     from: MediaTime,
     squeeze: Option<Squeeze>,
     /// The newest last. Repairs look further back than the newest.
@@ -128,7 +129,7 @@ impl Subscription {
             rising: Rising::default(),
             state: State::Waiting,
             behind: false,
-            renumber: false,
+            renumber: None,
             from: MediaTime(i64::MIN),
             squeeze: None,
             stretches: SmallVec::new(),
@@ -199,7 +200,7 @@ impl Subscription {
     /// its true time. False where there is none.
     pub(crate) fn start_from(&mut self, layers: &Layers) -> bool {
         let places = (0..layers.len()).filter(|place| layers.is_within(*place, self.wanted));
-        let has_key = |place: &usize| layers.ring(*place).is_some_and(|ring| ring.key().is_some());
+        let has_key = |place: &usize| layers.has_beginning(*place);
         // The wanted one is within itself; of the others any, since it is for a moment only.
         let place = Some(self.wanted).filter(has_key).or_else(|| places.rev().find(has_key));
         place.is_some_and(|place| self.begin_with_key(place, layers))
@@ -208,9 +209,10 @@ impl Subscription {
     /// Begins with the key frame of a ring: the same or another layer's.
     fn begin_with_key(&mut self, layer: usize, layers: &Layers) -> bool {
         let Some(ring) = layers.ring(layer) else { return false };
-        let (Some((place, from)), Some(to)) = (ring.key(), ring.newest()) else { return false };
-        let floor = ring.get(place).and_then(|entry| self.turn_to(layer, entry));
-        self.begin_at(place, from, Some(squeezed_from(from, to, floor)));
+        let (Some(beginning), Some(to)) = (ring.key(), ring.newest()) else { return false };
+        self.turn_to(layer, ring, beginning);
+        let floor = self.played().map(|played| played + 1);
+        self.begin_at(beginning, Some(squeezed_from(beginning.time, to, floor)));
         true
     }
 
@@ -219,21 +221,19 @@ impl Subscription {
         self.waits() && layers.is_within(layer, self.wanted)
     }
 
-    /// The times of another layer go on from those of the last, by the wall clock that they share. Gives the time of the
-    /// layer before which nothing may be.
-    fn turn_to(&mut self, layer: usize, key: &Entry) -> Option<MediaTime> {
+    /// The times of another layer go on from those of the last, by the wall clock that they share.
+    fn turn_to(&mut self, layer: usize, ring: &Ring, beginning: Beginning) {
         let other = std::mem::replace(&mut self.layer, layer) != layer;
-        let (time, _, wall) = self.latest.filter(|_| other)?;
-        let true_time = time + ticks(key.wall - wall, self.rate_hz);
-        self.offset = true_time - key.time;
-        Some(time + (1 - self.offset))
+        let Some((time, _, wall)) = self.latest.filter(|_| other) else { return };
+        let key_wall = ring.get(beginning.place).map_or(wall, |entry| entry.wall);
+        self.offset = (time + ticks(key_wall - wall, self.rate_hz)) - beginning.time;
     }
 
     /// Goes over to the wanted layer, where a key frame of it is there: true where it did. The picture that goes out is
     /// finished first.
     fn turn(&mut self, layers: &Layers, leg: &mut Leg, now: Instant, out: &mut Batch, done: &mut Written) -> bool {
         let ring = layers.ring(self.wanted).filter(|_| self.wanted != self.layer);
-        let Some(key) = ring.and_then(|ring| ring.get(ring.key()?.0)) else { return false };
+        let Some(key) = ring.and_then(|ring| ring.get(ring.key()?.place)) else { return false };
         if self.latest.is_some_and(|(_, _, wall)| wall - key.wall > BEHIND_MAX_US) {
             return false;
         }
@@ -255,7 +255,7 @@ impl Subscription {
     /// Plays the ring once more between the last frame and the next, for a viewer that lost its picture of a source that
     /// cannot be asked for a key frame. False where it may not.
     pub(crate) fn replay(&mut self, ring: &Ring, now: Instant) -> bool {
-        let (Some((place, from)), Some(to)) = (ring.key(), ring.newest()) else { return false };
+        let (Some(beginning), Some(to)) = (ring.key(), ring.newest()) else { return false };
         // Where nothing came since the last replay, there is no time left to play it in.
         let early =
             self.replayed.is_some_and(|(at, up_to)| now.saturating_duration_since(at) < REPLAY_INTERVAL || to <= up_to);
@@ -263,25 +263,36 @@ impl Subscription {
             return false;
         }
         self.replayed = Some((now, to));
-        self.begin_at(place, from, Some(Squeeze { from, to, base: to + 1, ticks: REPLAY_TICKS }));
+        let squeeze = Squeeze { from: beginning.time, to, base: to + 1, ticks: REPLAY_TICKS };
+        self.begin_at(beginning, Some(squeeze));
         true
     }
 
-    /// Begins live with the packet at this place of a layer, which begins a key frame.
-    pub(crate) fn begin_live(&mut self, layer: usize, place: u64, layers: &Layers) {
-        let Some(entry) = layers.ring(layer).and_then(|ring| ring.get(place)) else { return };
-        let floor = self.turn_to(layer, entry);
-        let squeeze = floor.map(|floor| squeezed_from(entry.time, entry.time, Some(floor)));
-        self.begin_at(place, entry.time, squeeze);
+    /// Begins live with the key frame that the layer has now. Where it is older than what the viewer was sent last, since
+    /// its first packet came late, or that was of another layer, it is squeezed: times that go back freeze players.
+    pub(crate) fn begin_live(&mut self, layer: usize, layers: &Layers) {
+        let Some(ring) = layers.ring(layer) else { return };
+        let Some(beginning) = ring.key() else { return };
+        self.turn_to(layer, ring, beginning);
+        if self.played().is_some_and(|played| played >= beginning.time) {
+            self.begin_with_key(layer, layers);
+        } else {
+            self.begin_at(beginning, None);
+        }
         self.behind = false;
     }
 
-    fn begin_at(&mut self, place: u64, from: MediaTime, squeeze: Option<Squeeze>) {
-        self.state = State::At(place);
+    /// The latest time that the viewer was sent, by the clock of the layer.
+    fn played(&self) -> Option<MediaTime> {
+        self.latest.map(|(time, ..)| time + -self.offset)
+    }
+
+    fn begin_at(&mut self, beginning: Beginning, squeeze: Option<Squeeze>) {
+        self.state = State::At(beginning.place);
         self.behind = true;
-        self.from = from;
+        self.from = beginning.time;
         self.squeeze = squeeze;
-        self.renumber = true;
+        self.renumber = Some(beginning.seq);
     }
 
     /// Sends what the viewer has not got yet, as much as may go at once.
@@ -397,7 +408,7 @@ impl Subscription {
 
     /// Whether so much is missing before a packet that it begins anew, and a picture cannot be made of what follows.
     fn has_lost_its_place(&self, entry: &Entry) -> bool {
-        let goes_on = !self.stretches.is_empty() && !self.renumber && self.codec.kind() == Kind::Video;
+        let goes_on = !self.stretches.is_empty() && self.renumber.is_none() && self.codec.kind() == Kind::Video;
         goes_on && self.highest_source.abs_diff(entry.seq.0) > SEQ_JUMP
     }
 
@@ -418,9 +429,12 @@ impl Subscription {
 
     /// The viewer's sequence number of a packet; `None` for one from before its start.
     fn number(&mut self, source: u64) -> Option<u64> {
-        let renumber = std::mem::take(&mut self.renumber);
+        let begins = self.renumber.take();
         let jumped = self.highest_source.abs_diff(source) > SEQ_JUMP;
-        if self.stretches.is_empty() || renumber || jumped {
+        if self.stretches.is_empty() || begins.is_some() || jumped {
+            // Where the first packet was overtaken on its way to us, its number is kept for it.
+            let begins = begins.map_or(source, |begins| begins.0);
+            let origin = if begins.abs_diff(source) > SEQ_JUMP { source } else { begins };
             let first = match (self.stretches.is_empty(), self.after) {
                 (true, None) => SEQ_FIRST,
                 (true, Some(after)) => after.number + 1,
@@ -429,11 +443,10 @@ impl Subscription {
             if self.stretches.len() >= STRETCHES_MAX {
                 self.stretches.remove(0);
             }
-            let shift = first.cast_signed().checked_sub(i64::try_from(source).ok()?)?;
+            let shift = first.cast_signed().checked_sub(i64::try_from(origin).ok()?)?;
             let (squeeze, offset, layer) = (self.squeeze, self.offset, self.layer);
             self.stretches.push(Stretch { first, shift, squeeze, offset, layer });
-            (self.highest_source, self.highest_viewer) = (source, first);
-            return Some(first);
+            (self.highest_source, self.highest_viewer) = (origin, first);
         }
         let stretch = self.stretches.last()?;
         let viewer = source.checked_add_signed(stretch.shift)?;
@@ -469,15 +482,12 @@ pub(crate) struct Written {
 }
 
 /// A stretch from a key frame to the newest that is played in less time, so that the newest has its true time; where nothing
-/// may be before `floor`, and all of it would be, it comes late and is true again after twice that.
+/// may be before `floor`, and much of it would be, it comes late, and times are true again after twice that.
 fn squeezed_from(from: MediaTime, to: MediaTime, floor: Option<MediaTime>) -> Squeeze {
-    let base = to + -((to - from) / SQUEEZE);
-    let base = floor.map_or(base, |floor| floor.max(base));
-    if base <= to {
-        return Squeeze { from, to, base, ticks: to - base };
-    }
-    let late = base - from;
-    Squeeze { from, to: from + 2 * late, base, ticks: late }
+    let short = (to - from) / SQUEEZE;
+    let base = floor.map_or(to + -short, |floor| floor.max(to + -short));
+    let end = to.max(base + short.max(base - to));
+    Squeeze { from, to: end, base, ticks: end - base }
 }
 
 /// Microseconds as ticks of an RTP clock.
@@ -493,10 +503,24 @@ pub(crate) fn rtp_rate_hz(codec: Codec) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::Start;
     use proptest::prelude::*;
 
     fn subscription() -> Subscription {
         Subscription::new(TrackKey(1), Codec::H264, None)
+    }
+
+    fn entry() -> Entry {
+        Entry {
+            seq: SeqNo(0),
+            time: MediaTime(0),
+            wall: WallTime(0),
+            marker: true,
+            audio_level: None,
+            payload: [0; 10].into(),
+            padding: 0,
+            start: Start::No,
+        }
     }
 
     #[test]
@@ -508,8 +532,29 @@ mod tests {
         assert_eq!(one.number(69_999), Some(SEQ_FIRST - 1), "from before the first");
         assert_eq!(one.number(3), Some(SEQ_FIRST + 3), "a source that begins anew leaves no gap");
         assert_eq!(one.number(4), Some(SEQ_FIRST + 4));
-        one.renumber = true;
+        one.renumber = Some(SeqNo(2));
         assert_eq!(one.number(2), Some(SEQ_FIRST + 5), "a replay goes on where the viewer is");
+    }
+
+    #[test]
+    fn a_key_frame_from_before_what_was_played_takes_nobody_back() {
+        let mut layers = Layers::default();
+        let limits = crate::ring::Limits { age_max: Duration::from_secs(3), bytes_max: 1_000 };
+        for (seq, time, start) in [(1, 0, Start::No), (2, 3_000, Start::Yes), (3, 6_000, Start::No)] {
+            let entry = Entry { seq: SeqNo(seq), time: MediaTime(time), start, ..entry() };
+            layers.at(0).unwrap().ring.push(entry, 90_000, limits);
+        }
+        let times = |played: Option<i64>| {
+            let mut one = subscription();
+            one.latest = played.map(|played| (MediaTime(played), Instant::now(), WallTime(0)));
+            one.begin_live(0, &layers);
+            [3_000, 6_000, 9_000].map(|time| one.squeezed(MediaTime(time), one.squeeze).0)
+        };
+        assert_eq!(times(None), [3_000, 6_000, 9_000]);
+        assert_eq!(times(Some(2_999)), [3_000, 6_000, 9_000]);
+        assert_eq!(times(Some(3_500)), [5_954, 6_000, 9_000], "it goes on near the live edge");
+        assert_eq!(times(Some(5_990)), [5_991, 6_036, 9_000], "pictures keep times of their own");
+        assert_eq!(times(Some(6_700)), [6_701, 7_178, 9_000], "behind a replay");
     }
 
     #[test]

@@ -89,13 +89,6 @@ pub(crate) struct Track {
     pub(crate) due: Option<Instant>,
 }
 
-/// A packet that a waiting viewer may begin with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Beginning {
-    pub(crate) layer: usize,
-    pub(crate) place: u64,
-}
-
 impl Track {
     pub(crate) fn new(id: TrackId, codec: Codec, pace: Pace) -> Self {
         Self {
@@ -119,22 +112,20 @@ impl Track {
     }
 
     /// Takes a packet in, and says whether viewers that wait may begin with it. `due` says when it goes out.
-    pub(crate) fn push(&mut self, layer: usize, entry: Entry, key_start: bool, now: Instant) -> Option<Beginning> {
+    pub(crate) fn push(&mut self, layer: usize, entry: Entry, now: Instant) -> bool {
         let ends_frame = entry.marker && self.codec.kind() == Kind::Video;
         let limits = if self.source.is_fed() { FED } else { ASKABLE };
-        let is_key = key_start && self.codec.kind() == Kind::Video;
         if !(self.source.is_remote() && self.layers.len() > 1) {
             // What a layer takes is measured where all of it comes.
             self.layers.count(layer, entry.payload.len(), now);
         }
-        let ring = &mut self.layers.at(layer)?.ring;
-        let beginning = Beginning { layer, place: ring.end() };
-        let added = ring.push(entry, is_key, rtp_rate_hz(self.codec), limits);
+        let Some(layer) = self.layers.at(layer) else { return false };
+        let added = layer.ring.push(entry, rtp_rate_hz(self.codec), limits);
         if !self.viewers.is_empty() {
             let at = if ends_frame { now } else { now + self.pace.hold() };
             self.due = Some(self.due.map_or(at, |due| due.min(at)));
         }
-        (added == Added::Key).then_some(beginning)
+        added == Added::Key
     }
 
     /// The layers that somebody waits for a key frame of: a bit for each.

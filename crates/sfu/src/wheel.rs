@@ -12,6 +12,8 @@ const WORDS: usize = (SLOTS / 64) as usize;
 #[derive(Debug)]
 pub(crate) struct Wheel<K> {
     slots: Vec<Vec<(Instant, K)>>,
+    /// The room of slots that are empty now, for those that are filled next.
+    spare: Vec<Vec<(Instant, K)>>,
     /// A bit for each slot that holds something.
     occupied: [u64; WORDS],
     origin: Instant,
@@ -22,7 +24,8 @@ pub(crate) struct Wheel<K> {
 impl<K: Copy> Wheel<K> {
     /// An empty wheel.
     pub(crate) fn new(origin: Instant) -> Self {
-        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), occupied: [0; WORDS], origin, tick: 0 }
+        let slots = (0..SLOTS).map(|_| Vec::new()).collect();
+        Self { slots, spare: Vec::new(), occupied: [0; WORDS], origin, tick: 0 }
     }
 
     /// Sets a timer; the last slot stays free, so that `pop` can put back what it finds too early. A timer cannot be taken back: who gets a key that it no longer wants forgets it.
@@ -31,6 +34,9 @@ impl<K: Copy> Wheel<K> {
         let tick = u64::try_from(tick).unwrap_or(u64::MAX).clamp(self.tick, self.tick + SLOTS - 2);
         let slot = (tick % SLOTS) as usize;
         if let (Some(slot_of), Some(word)) = (self.slots.get_mut(slot), self.occupied.get_mut(slot / 64)) {
+            if slot_of.capacity() == 0 {
+                *slot_of = self.spare.pop().unwrap_or_default();
+            }
             slot_of.push((at, key));
             *word |= 1 << (slot % 64);
         }
@@ -47,6 +53,7 @@ impl<K: Copy> Wheel<K> {
             self.tick = tick;
             let slot = (tick % SLOTS) as usize;
             let Some((at, key)) = self.slots.get_mut(slot).and_then(Vec::pop) else {
+                self.spare.extend(self.slots.get_mut(slot).map(std::mem::take).filter(|room| room.capacity() > 0));
                 if let Some(word) = self.occupied.get_mut(slot / 64) {
                     *word &= !(1 << (slot % 64));
                 }

@@ -36,6 +36,7 @@ with_one_and_three_shards! {
     legs_end_when_nobody_connects_when_the_peer_goes_and_when_it_is_told,
     a_tap_tells_packets_as_they_were_sent,
     what_comes_late_from_before_the_start_is_not_sent,
+    the_way_to_a_publisher_and_to_a_viewer_is_told,
 }
 
 const H264: &[Codec] = &[Codec::H264];
@@ -400,4 +401,42 @@ fn what_comes_late_from_before_the_start_is_not_sent(shards: usize) {
     world.run_for(100);
     assert_eq!(world.clients[viewer].of(Kind::Video).len(), started);
     assert_eq!(world.dropped(Drop::BeforeStart), 1);
+}
+
+fn the_way_to_a_publisher_and_to_a_viewer_is_told(shards: usize) {
+    let mut world = World::new(shards);
+    let (publisher, source, tracks) = world.publisher("198.51.100.1:1000", &[Codec::Opus]);
+    let (_, leg) = world.viewer("198.51.100.2:1000", &[Codec::Opus], &tracks);
+    world.run_to(1_000);
+    let quality = |world: &World, leg| {
+        let all: Vec<_> = world.shards.iter().flat_map(|shard| shard.stats().per_leg).collect();
+        all.iter().find(|stats| stats.leg == leg && stats.bytes_in > 0).unwrap().quality
+    };
+    assert_eq!((quality(&world, source).audio, quality(&world, leg).audio), (None, None), "nobody has said anything");
+    // Sound is not asked for again. Every fifth packet is lost on its way in, from the second second on.
+    let mut count = 0;
+    for seq in 0..250u64 {
+        if seq == 100 {
+            world.lose = Box::new(move |_, to_server, bytes| {
+                let is_sound = to_server && (128..192).contains(&bytes[0]) && !(192..224).contains(&bytes[1]);
+                count += u64::from(is_sound);
+                is_sound && count % 5 == 0
+            });
+        }
+        if seq == 100 {
+            let sound = quality(&world, source).audio.unwrap();
+            assert_eq!((sound.lost, sound.lost_share), (0, 0));
+        }
+        world.send(publisher, Kind::Audio, 500 + seq, 960 * seq as u32, false, &[0xfc; 40]);
+        world.run_for(20);
+    }
+    let sound = quality(&world, source).audio.unwrap();
+    assert!((25..=35).contains(&sound.lost), "{sound:?}");
+    assert!((40..=60).contains(&sound.lost_share), "a fifth of 256: {sound:?}");
+    let viewer = quality(&world, leg);
+    let round_trip = viewer.round_trip.unwrap().as_millis();
+    assert!((38..=48).contains(&round_trip), "{viewer:?}");
+    assert!(viewer.audio.is_some() && viewer.video.is_none() && viewer.refused == 0, "{viewer:?}");
+    world.datagram("198.51.100.2:1000", &[0x80, 0x6f, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3]);
+    assert_eq!(quality(&world, leg).refused, 1, "a viewer sends no media");
 }

@@ -76,7 +76,7 @@ impl Decoder {
             }
             self.waiting.pop_first();
             self.next = Some(number + 1);
-            self.take(now, number, stamp)?;
+            self.take(number, stamp)?;
         }
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Decoder {
         }
     }
 
-    fn take(&mut self, now: Moment, number: u64, stamp: Stamp) -> Result<(), String> {
+    fn take(&mut self, number: u64, stamp: Stamp) -> Result<(), String> {
         let name = format!("picture {} of track {} (part {} of {})", stamp.frame, stamp.track, stamp.part, stamp.parts);
         let begun = self.partial.take();
         if let Some((of, part)) = begun {
@@ -101,10 +101,6 @@ impl Decoder {
                 return Err(format!("{name} came as number {number} behind {had}: no number is missing between them"));
             }
         } else if stamp.part > 0 {
-            if stamp.key && self.last.is_none() {
-                // What begins the key frame, its parameter sets, was overtaken on the way to the server.
-                self.lose(now);
-            }
             if self.broken_since.is_none() {
                 return Err(format!("{name} came as number {number}, and its beginning never did"));
             }

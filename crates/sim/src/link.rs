@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::random::{Random, hash};
 
+/// What arrives twice does so within this.
+const DUPLICATE_LATER: Duration = Duration::from_millis(30);
+
 /// Times are counted from the beginning of the run.
 pub type Moment = Duration;
 
@@ -66,7 +69,8 @@ impl Path {
     pub fn longest(&self) -> Duration {
         let queue = self.rate.map_or(Duration::ZERO, |(_, queue)| queue);
         let late = if self.reorder_ppm > 0 { self.reorder_by } else { Duration::ZERO };
-        self.delay + self.jitter + queue + late + Duration::from_millis(5)
+        let twice = if self.duplicate_ppm > 0 { DUPLICATE_LATER } else { Duration::ZERO };
+        self.delay + self.jitter + queue + late + twice + Duration::from_millis(5)
     }
 }
 
@@ -248,7 +252,7 @@ impl Link {
         }
         let twice = chance.chance(self.path.duplicate_ppm);
         self.counts.duplicated += u64::from(twice);
-        Arrivals { first: Some(at), second: twice.then(|| at + chance.ms(0, 30)) }
+        Arrivals { first: Some(at), second: twice.then(|| at + chance.ms(0, DUPLICATE_LATER.as_millis() as u64)) }
     }
 
     fn is_lost(&mut self, now: Moment, class: Class, chance: &mut Random) -> bool {

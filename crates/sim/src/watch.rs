@@ -23,6 +23,12 @@ const STALL: Duration = Duration::from_millis(1_500);
 const REPLAY_WINDOW: u64 = 60;
 /// A packet that was overtaken on its way was by fewer than this.
 const OVERTAKEN: usize = 500;
+/// Numbers behind the highest that str0m's receiver asks for, and takes, at most.
+const ASKS_BACK: u64 = 100;
+/// A light viewer, as Chromium, has asked for a number often enough by then, and does not expect it any more.
+const GIVES_UP: Duration = Duration::from_millis(500);
+/// The number with which every viewer's picture begins.
+const FIRST: u64 = 1_024;
 /// The longest backlog that a viewer may begin with.
 const BACKLOG_TICKS: i32 = 90_000 * 15;
 
@@ -69,6 +75,9 @@ pub(crate) struct Watch {
     kind: Kind,
     /// The track that it gets, and the one that it got before.
     track: Option<u32>,
+    subscribed: Moment,
+    /// When it was sent the first packet of it.
+    started: Option<Moment>,
     before: Option<(u32, Moment)>,
     ssrc: Option<u32>,
     highest: SeqNo,
@@ -79,6 +88,8 @@ pub(crate) struct Watch {
     lost: u64,
     /// The highest number that arrived.
     arrived: u64,
+    /// Each number that was the highest when it arrived, and when that was.
+    highs: BTreeMap<u64, Moment>,
     /// The number that arrived first: what came before it is from before the stream, to a receiver.
     first_got: Option<u64>,
     /// Tracks that it got, and when it left them.
@@ -91,6 +102,8 @@ pub(crate) struct Watch {
     pub(crate) slack: Duration,
     /// The server paces what it sends, by what it thinks that the path carries: it may come late, and jump.
     pub(crate) paced: bool,
+    /// It is a light viewer.
+    pub(crate) is_light: bool,
 }
 
 impl Watch {
@@ -99,6 +112,8 @@ impl Watch {
         Self {
             kind,
             track: None,
+            subscribed: Moment::ZERO,
+            started: None,
             before: None,
             ssrc: None,
             highest: SeqNo(0),
@@ -107,12 +122,14 @@ impl Watch {
             began: Moment::ZERO,
             lost: 0,
             arrived: 0,
+            highs: BTreeMap::new(),
             first_got: None,
             left: Vec::new(),
             offset: Some(0),
             again: false,
             slack: Duration::ZERO,
             paced: false,
+            is_light: false,
         }
     }
 
@@ -131,7 +148,7 @@ impl Watch {
             // The times of another track go on where those of the last one ended.
             self.offset = None;
         }
-        self.track = track;
+        (self.track, self.subscribed) = (track, now);
         self.begin(now);
     }
 
@@ -155,9 +172,9 @@ impl Watch {
         self.sent.iter().filter(|(number, sent)| sent.lost && self.got.contains_key(number)).count() as u64
     }
 
-    /// The first number that was sent.
+    /// The number that is the first, whichever was sent first.
     pub(crate) fn first(&self) -> Option<u64> {
-        self.sent.first_key_value().map(|(number, _)| *number)
+        self.sent.first_key_value().map(|(number, _)| FIRST.min(*number))
     }
 
     /// What the payloads were that arrived, by number.
@@ -175,6 +192,11 @@ impl Watch {
         }
         let number = if self.sent.is_empty() { SeqNo(rtp.seq.into()) } else { self.highest.extend(rtp.seq) };
         self.highest = self.highest.max(number);
+        if self.started.is_none_or(|started| started < self.subscribed) {
+            // What came of a key frame before its first packet did has waited for it.
+            self.started = Some(now);
+            self.begin(now);
+        }
         self.lost += u64::from(lost);
         match self.sent.insert(number.0, Sent { at: now, lost }) {
             Some(_) => Err(format!("{} number {} was sent twice, and encrypted twice", self.kind.name(), number.0)),
@@ -183,10 +205,22 @@ impl Watch {
     }
 
     /// A datagram arrived. To a viewer that has no keys yet it is lost, and so is one that so many others overtook that its
-    /// number is below the window in which a receiver of SRTP can tell it from a replay.
-    pub(crate) fn arrives(&mut self, rtp: Rtp, has_keys: bool) {
+    /// number is below the window in which a receiver of SRTP can tell it from a replay. One that comes so late that a
+    /// light viewer has given it up is lost as well: where uplinks lose much and pacing holds back, that happens.
+    pub(crate) fn arrives(&mut self, now: Moment, rtp: Rtp, has_keys: bool) {
         let number = self.highest.extend(rtp.seq).0;
-        let too_late = number + REPLAY_WINDOW < self.arrived;
+        let passed = self.highs.range(number + 1..).next().map(|(_, at)| *at);
+        let given_up = self.is_light && passed.is_some_and(|passed| now >= passed + GIVES_UP);
+        // A repair moves the window of str0m's receiver, too.
+        let behind = self.got.last_key_value().is_some_and(|(highest, _)| number + ASKS_BACK <= *highest);
+        // Where a hundred are missing at once, it takes some of them for ones that it has.
+        let around = self.highs.range(..number).next_back().zip(self.highs.range(number + 1..).next());
+        let skipped = around.is_some_and(|((below, _), (above, _))| above - below > ASKS_BACK);
+        let forgotten = !self.is_light && (behind || skipped);
+        let too_late = number + REPLAY_WINDOW < self.arrived || given_up || forgotten;
+        if has_keys && number > self.arrived {
+            self.highs.insert(number, now);
+        }
         self.arrived = self.arrived.max(number);
         let unseen = !self.got.contains_key(&number);
         if (!has_keys || too_late)
@@ -214,7 +248,7 @@ impl Watch {
             return Err(format!("{what}, has marker {}", seen.marker));
         }
         self.is_in_time(sent, tapped, track.hold).map_err(|error| format!("{what}, {error}"))?;
-        self.has_its_time(seen.time, tapped, ledger).map_err(|error| format!("{what}, {error}"))?;
+        self.has_its_time(seen.time, sent, tapped, ledger).map_err(|error| format!("{what}, {error}"))?;
         self.first_got.get_or_insert(number);
         if self.got.insert(number, Got { stamp, time: seen.time }).is_some() {
             return Err(format!("{what}, arrived twice"));
@@ -224,8 +258,9 @@ impl Watch {
     }
 
     fn is_of_its_track(&self, now: Moment, stamp: Stamp) -> Result<(), String> {
-        let recently = |(before, at): (u32, Moment)| before == stamp.track && now < at + Duration::from_secs(2);
-        if self.track == Some(stamp.track) || self.before.is_some_and(recently) {
+        // What was under way when it switched, as often as it did, arrives afterwards.
+        let recently = |(left, at): &(u32, Moment)| *left == stamp.track && now < *at + Duration::from_secs(2);
+        if self.track == Some(stamp.track) || self.left.iter().any(recently) {
             return Ok(());
         }
         Err(format!("the viewer gets {:?}", self.track))
@@ -243,9 +278,10 @@ impl Watch {
         Ok(())
     }
 
-    fn has_its_time(&mut self, time: u32, tapped: &Tapped, ledger: &Ledger) -> Result<(), String> {
+    fn has_its_time(&mut self, time: u32, sent: Sent, tapped: &Tapped, ledger: &Ledger) -> Result<(), String> {
         let shift = time.wrapping_sub(tapped.time).cast_signed();
-        if self.track != Some(tapped.stamp.track) {
+        // What was sent before it was subscribed, maybe to this track too, has another offset; str0m's leg repairs it still.
+        if self.track != Some(tapped.stamp.track) || sent.at < self.subscribed {
             return Ok(());
         }
         // What was overtaken on its way to the server belongs to what was there at the start.
@@ -261,13 +297,14 @@ impl Watch {
         if shift == 0 {
             return Ok(());
         }
-        if shift < 0 && self.before.is_some() {
-            // The offset was taken from a packet that was squeezed itself.
+        if shift < 0 && (self.before.is_some() || self.paced) {
+            // The offset was taken from a packet that was squeezed itself; who is paced may jump at any time.
             self.offset = Some(total);
             return Ok(());
         }
         if is_live && !self.paced {
-            return Err(format!("has time {time} where {} is its own: it came after the start", tapped.time));
+            let own = tapped.time.wrapping_add(offset.cast_unsigned());
+            return Err(format!("has time {time} where {own} is its own: it came after the start"));
         }
         if !(0..=BACKLOG_TICKS).contains(&shift) {
             return Err(format!("is squeezed by {shift} ticks"));
@@ -288,14 +325,16 @@ impl Watch {
                 return Err(format!("{a} has time {}, and {b} behind it has {}", one.time, two.time));
             }
             if *b == *a + 1 {
-                self.follows(one.stamp, two.stamp, ledger)
+                // A key frame that comes while a backlog goes out may make an end of it.
+                let begins_anew = self.sent.get(b).is_some_and(|sent| sent.at < self.began + SETTLE);
+                self.follows(one.stamp, two.stamp, begins_anew, ledger)
                     .map_err(|error| format!("{a} and {b} follow each other, {error}"))?;
             }
         }
         Ok(())
     }
 
-    fn follows(&self, one: Stamp, two: Stamp, ledger: &Ledger) -> Result<(), String> {
+    fn follows(&self, one: Stamp, two: Stamp, begins_anew: bool, ledger: &Ledger) -> Result<(), String> {
         if one.track == two.track && two.seq == one.seq + 1 {
             return Ok(());
         }
@@ -303,7 +342,11 @@ impl Watch {
         let fed = ledger.get(two.track).is_some_and(|track| track.is_fed);
         let jumped = two.seq.abs_diff(one.seq) > SEQ_JUMP;
         if begins
-            && (self.again || one.track != two.track || ((fed || self.paced) && self.kind == Kind::Video) || jumped)
+            && (begins_anew
+                || self.again
+                || one.track != two.track
+                || ((fed || self.paced) && self.kind == Kind::Video)
+                || jumped)
         {
             return Ok(());
         }
@@ -339,16 +382,29 @@ impl Watch {
     /// Whether every number that is missing was lost by a link; at the end, when nothing is under way any more.
     ///
     /// # Errors
-    /// Where a number is missing for another reason; `all_repaired` says that none may. What was sent from `until` on is
-    /// not judged.
-    pub(crate) fn is_complete(&self, ledger: &Ledger, all_repaired: bool, until: Moment) -> Result<(), String> {
+    /// Where a number is missing for another reason; `repaired_in` says that none may where it can be repaired within that.
+    /// What was sent from `until` on is not judged.
+    pub(crate) fn is_complete(
+        &self,
+        ledger: &Ledger,
+        repaired_in: Option<Duration>,
+        until: Moment,
+    ) -> Result<(), String> {
+        if let Some((number, sent)) = self.sent.first_key_value()
+            && self.kind == Kind::Video
+            && *number > FIRST
+            && sent.at + SETTLE < until
+            && self.left.is_empty()
+        {
+            return Err(format!("number {number} was sent first, and {FIRST}, which begins the key frame, never"));
+        }
         let mut last: Option<(u64, Got)> = None;
         for (number, got) in &self.got {
             let settled = self.sent.get(number).is_some_and(|sent| sent.at < until);
             if let Some((a, one)) = last.filter(|_| settled) {
                 let judged = |missing: &u64| self.sent.get(missing).is_none_or(|sent| sent.at < until);
                 for missing in (a + 1..*number).filter(judged) {
-                    self.may_miss(missing, (a, one), (*number, *got), ledger, all_repaired)?;
+                    self.may_miss(missing, (a, one), (*number, *got), ledger, repaired_in)?;
                 }
             }
             last = Some((*number, *got));
@@ -364,17 +420,27 @@ impl Watch {
         }
     }
 
+    /// Whether a viewer asks for a picture's number for long enough. str0m's receiver does not where a hundred others come
+    /// before the repair is there, as they do where a backlog, or what an outage held up, comes in a few milliseconds.
+    fn can_be_repaired(&self, number: u64, sent: Sent, trip: Duration) -> bool {
+        let mut behind = self.sent.range(number + ASKS_BACK..);
+        let forgets = !self.is_light && behind.any(|(_, other)| other.at < sent.at + trip);
+        self.kind == Kind::Video && self.left.is_empty() && !forgets
+    }
+
     fn may_miss(
         &self,
         missing: u64,
         (a, one): (u64, Got),
         (b, two): (u64, Got),
         ledger: &Ledger,
-        all_repaired: bool,
+        repaired_in: Option<Duration>,
     ) -> Result<(), String> {
         let kind = self.kind.name();
         match self.sent.get(&missing) {
-            Some(sent) if sent.lost && !(all_repaired && self.left.is_empty() && self.kind == Kind::Video) => Ok(()),
+            Some(sent) if sent.lost && !repaired_in.is_some_and(|trip| self.can_be_repaired(missing, *sent, trip)) => {
+                Ok(())
+            }
             Some(sent) if sent.lost => Err(format!("{kind} number {missing} was lost and never repaired")),
             Some(_) if self.first_got.is_some_and(|first| missing < first) => Ok(()),
             Some(_) => Err(format!("{kind} number {missing} arrived, but the viewer never saw it")),
@@ -384,11 +450,13 @@ impl Watch {
                 // What overtook the beginning of the picture that the viewer began with was not sent to it.
                 let first = self.got.values().find(|got| got.stamp.track == two.stamp.track).map(|got| got.stamp);
                 let began = first.and_then(|first| ledger.get(first.track)?.find(first.seq)).map(|tapped| tapped.at);
+                // What waited for others when it left, or when the track ended, was not sent to it either.
+                let hold = ledger.get(two.stamp.track).map_or(Duration::ZERO, |track| track.hold) + TICKS + self.slack;
                 let came = |track: u32, seq: Option<u64>| {
                     let tapped = seq.and_then(|seq| ledger.get(track).and_then(|track| track.find(seq)));
                     let left = self.left.iter().find(|(left, _)| *left == track).map(|(_, at)| *at);
                     tapped.is_some_and(|tapped| {
-                        began.is_none_or(|began| tapped.at > began) && left.is_none_or(|left| tapped.at < left)
+                        began.is_none_or(|began| tapped.at > began) && left.is_none_or(|left| tapped.at + hold < left)
                     })
                 };
                 let by_one = came(one.stamp.track, one.stamp.seq.checked_add(missing - a));

@@ -11,6 +11,10 @@ const FOUND: &[(u64, &str)] = &[
     (3, "a viewer that went to another track began again at number 1024: one nonce, two packets"),
     (10, "a fed stream that had stopped was played once more at times that had been used"),
     (36, "after a track ended and came back, numbers began again"),
+    (
+        259,
+        "a key frame whose first packet was lost on the uplink was begun with its second, and its parameter sets never came",
+    ),
     (24, "repairs of numbers of the last track took packets of the new one"),
 ];
 

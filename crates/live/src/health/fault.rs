@@ -77,6 +77,9 @@ faults! {
     /// Nothing came for a while.
     Stalled Warn "stalled"
         "nothing came from the publisher for {} s. Look at its network: a cable instead of Wi-Fi, and in OBS a lower 'Bitrate' in Settings > Output, or in ffmpeg a lower '-b:v'";
+    /// Packets of a publisher by WebRTC are missing for good.
+    PacketsLost Warn "packets-lost"
+        "{} % of the packets did not arrive, though they were asked for again, so pictures stand still and sound breaks off. Look at the publisher's network: a cable instead of Wi-Fi, and in OBS a lower 'Bitrate' in Settings > Output, or in ffmpeg a lower '-b:v'";
     /// Media comes in floods.
     Bursts Warn "bursts"
         "{} s of media came within one second, so WebRTC viewers see jumps. Where a file is published by ffmpeg, put '-re' before '-i'; otherwise the uplink stops and starts: lower the bitrate (OBS: Settings > Output; ffmpeg: '-b:v' and '-maxrate')";

@@ -74,7 +74,18 @@ pub struct Health {
 struct Packets {
     video: Option<Codec>,
     audio: Option<Codec>,
-    bytes: u64,
+    sent: Moved,
+}
+
+/// What a source of packets has sent since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Bytes that came.
+    pub bytes: u64,
+    /// Packets that came.
+    pub packets: u64,
+    /// Packets that did not, and will not.
+    pub lost: u64,
 }
 
 /// Silence longer than this is a stall.
@@ -161,20 +172,23 @@ impl Health {
 
     /// The publisher sends packets of these codings, and nobody looks at its frames here.
     pub fn announce_packets(&mut self, now: Instant, video: Option<Codec>, audio: Option<Codec>) {
-        self.packets = Some(Packets { video, audio, bytes: 0 });
+        self.packets = Some(Packets { video, audio, sent: Moved::default() });
         self.look(now);
         self.judge_coding(now);
     }
 
-    /// A source of packets is alive, and has sent so many bytes since it began.
-    pub fn packets(&mut self, now: Instant, bytes: u64) {
+    /// A source of packets is alive, and has sent so much since it began.
+    pub fn packets(&mut self, now: Instant, sent: Moved) {
         self.look(now);
         let from = self.heard.unwrap_or(now);
         self.hear(now, PACKETS_STALL);
         let Some(packets) = &mut self.packets else { return };
-        let new = bytes.saturating_sub(packets.bytes);
-        packets.bytes = packets.bytes.max(bytes);
-        self.window.spread(from, now, new);
+        let before = packets.sent;
+        // Figures may be older than the last.
+        let sent = if sent.packets < before.packets { before } else { sent };
+        packets.sent = Moved { bytes: sent.bytes.max(before.bytes), ..sent };
+        self.window.spread(from, now, sent.bytes.saturating_sub(before.bytes));
+        self.judge_loss(now, before, sent);
     }
 
     /// Nothing came: time has passed. To be called twice a second, so that silence is noticed.

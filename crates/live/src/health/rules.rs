@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use media::{Codec, Kind};
 
-use super::{Coding, Fault, Health, PACKETS_STALL, STALL, Second, report::rate_of};
+use super::{Coding, Fault, Health, Moved, PACKETS_STALL, STALL, Second, report::rate_of};
 use crate::stream::BFrames;
 
 /// Whole seconds over which rates are taken.
@@ -42,6 +42,10 @@ const BITRATE_PIXELS_MIN: u32 = 320 * 180;
 const SWING_MAX: u64 = 3;
 const SWING_BPS_MIN: u64 = 300_000;
 
+/// Packets that are missing from a second before anything is said, and how many of a hundred that has to be.
+const LOST_MIN: u64 = 3;
+const LOST_PERCENT_MIN: f64 = 2.0;
+
 impl Health {
     /// Applies all rules; a second has become whole.
     pub(super) fn judge(&mut self, now: Instant) {
@@ -76,6 +80,17 @@ impl Health {
         }
         if let Some((_, channels @ 3..)) = coding.sound {
             self.ledger.raise(now, Fault::ManyChannels, channels.into());
+        }
+    }
+
+    /// What is missing of the packets that came between two looks. What was still to come at the first may have come at the
+    /// second, so that a few are nothing.
+    pub(super) fn judge_loss(&mut self, now: Instant, before: Moved, sent: Moved) {
+        let lost = sent.lost.saturating_sub(before.lost);
+        let all = sent.packets.saturating_sub(before.packets).saturating_add(lost);
+        let percent = lost as f64 * 100.0 / all.max(1) as f64;
+        if lost >= LOST_MIN && percent >= LOST_PERCENT_MIN {
+            self.ledger.raise(now, Fault::PacketsLost, percent);
         }
     }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use anyhow::{bail, ensure};
 use clap::Args;
 
-use super::{payload::Split, publisher::Shape};
+use super::{janus::Plugin, payload::Split, publisher::Shape};
 
 /// What `stentor-load packets` is told.
 #[derive(Args, Clone)]
@@ -16,10 +16,12 @@ pub(crate) struct PacketsArgs {
     /// Where viewers go, as a WHEP URL; {n} is the publisher's number.
     #[arg(long, required_unless_present = "janus", default_value = "", hide_default_value = true)]
     pub(crate) whep: String,
-    /// Instead of WHIP and WHEP: the HTTP API of a Janus, as `http://host:8088/janus`. Publishers are mount points of its
-    /// streaming plugin.
+    /// Instead of WHIP and WHEP: the HTTP API of a Janus, as `http://host:8088/janus`.
     #[arg(long, conflicts_with_all = ["whip", "whep"])]
     pub(crate) janus: Option<String>,
+    /// What publishers are at Janus: mount points of its streaming plugin, or publishers of a room each.
+    #[arg(long, value_enum, default_value = "streaming")]
+    pub(crate) janus_plugin: Plugin,
     /// Threads of each mount point that help it to send.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=64))]
     pub(crate) janus_threads: u64,
@@ -44,6 +46,10 @@ pub(crate) struct PacketsArgs {
     /// Seconds for which publishers send before viewers come.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) warm_up: u64,
+    /// Seconds from when the last viewer has its first packet to the window, and again from the end to the last look at
+    /// the server's memory.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(..=600))]
+    pub(crate) settle: u64,
     /// Bits of pictures in a second.
     #[arg(long, default_value_t = 1_500_000, value_parser = clap::value_parser!(u64).range(10_000..=50_000_000))]
     pub(crate) bitrate: u64,

@@ -36,6 +36,7 @@ use tokio::{
 pub(crate) use self::args::PacketsArgs;
 use self::{
     clock::Clock,
+    janus::Plugin,
     publisher::{Publisher, To},
     report::Report,
     socket::Socket,
@@ -45,8 +46,6 @@ use crate::process::Process;
 
 /// Everybody has to be in so long after the last has come.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
-/// What a server does on joining is over by then.
-const SETTLE: Duration = Duration::from_secs(2);
 /// After the window, repairs have so long.
 const TAIL: Duration = Duration::from_secs(1);
 /// Sessions that are ended at the same time.
@@ -165,7 +164,7 @@ struct Crowd {
     joining: JoinSet<anyhow::Result<(Seat, Option<Session>)>>,
     /// Viewers that have come.
     came: u64,
-    /// Of each publisher at Janus.
+    /// The mount point or room of each publisher at Janus.
     mounts: Vec<u64>,
     ports: HashSet<u16>,
     faults: Vec<String>,
@@ -207,7 +206,8 @@ impl Crowd {
         for number in 0..args.publishers {
             let socket = Socket::bind(self.way.local)?;
             let to = match &args.janus {
-                Some(janus) => self.mount(args, janus).await?,
+                Some(janus) if args.janus_plugin == Plugin::Streaming => self.mount(args, janus).await?,
+                Some(janus) => self.host(args, janus, socket.addr()).await?,
                 None => self.offer(args, &PacketsArgs::url(&args.whip, number), socket.addr()).await?,
             };
             let late = Duration::from_micros(1_000_000 / args.fps * number / args.publishers);
@@ -225,21 +225,35 @@ impl Crowd {
         Ok(())
     }
 
-    async fn offer(&mut self, args: &PacketsArgs, url: &str, local: SocketAddr) -> anyhow::Result<To> {
+    fn offering(&self, args: &PacketsArgs, local: SocketAddr) -> anyhow::Result<Offering> {
         let wanted = Wanted::Send { video: Some(payload::PROFILE), audio: args.sound_bytes > 0, layers: args.layers() };
-        let offering = Offering::new(&self.config(local), wanted, Instant::now())?;
+        Ok(Offering::new(&self.config(local), wanted, Instant::now())?)
+    }
+
+    async fn offer(&mut self, args: &PacketsArgs, url: &str, local: SocketAddr) -> anyhow::Result<To> {
+        let offering = self.offering(args, local)?;
         let (answer, session) = exchange(url, offering.sdp()).await?;
         self.sessions.extend(session);
         Ok(To::Leg(Box::new(offering.accept(&answer, Instant::now()).with_context(|| url.to_owned())?)))
     }
 
     async fn mount(&mut self, args: &PacketsArgs, janus: &str) -> anyhow::Result<To> {
-        let mut handle = janus::Handle::open(janus).await?;
+        let mut handle = janus::Handle::open(janus, args.janus_plugin).await?;
         let number = u64::from(rand::random::<u32>());
         let ports = handle.mount(number, args.janus_threads, args.sound_bytes > 0).await;
         self.sessions.push(Session::Janus(handle));
         self.mounts.push(number);
         Ok(To::Plain(ports?.map(|port| SocketAddr::new(self.way.server, port))))
+    }
+
+    async fn host(&mut self, args: &PacketsArgs, janus: &str, local: SocketAddr) -> anyhow::Result<To> {
+        let offering = self.offering(args, local)?;
+        let mut handle = janus::Handle::open(janus, args.janus_plugin).await?;
+        let number = u64::from(rand::random::<u32>());
+        let answer = handle.host(number, offering.sdp()).await;
+        self.sessions.push(Session::Janus(handle));
+        self.mounts.push(number);
+        Ok(To::Leg(Box::new(offering.accept(&answer?, Instant::now()).with_context(|| janus.to_owned())?)))
     }
 
     /// Lets viewers come; returns how long it took until all have a packet.
@@ -398,7 +412,7 @@ async fn join(
     let asked = Instant::now();
     let (answer, session) = match (&args.janus, mount) {
         (Some(janus), Some(mount)) => {
-            let handle = janus::Handle::open(janus).await?;
+            let handle = janus::Handle::open(janus, args.janus_plugin).await?;
             let watched = watch_at_janus(&handle, mount, &viewer).await;
             (watched, Some(Session::Janus(handle)))
         }
@@ -451,7 +465,7 @@ async fn measure(args: &PacketsArgs) -> anyhow::Result<Report> {
     let report = crowd.leave().await;
     let (servers, window, arriving, memory) = measured?;
     let mut report = report?;
-    sleep(SETTLE).await;
+    sleep(Duration::from_secs(args.settle)).await;
     report.after = Server::look(args)?;
     (report.servers, report.window, report.arriving, report.memory) = (servers, window, arriving, memory);
     Ok(report)
@@ -467,7 +481,8 @@ async fn phases(args: &PacketsArgs, crowd: &mut Crowd) -> anyhow::Result<Phases>
     let before = Server::look(args)?;
     let arriving = crowd.watch(args).await?;
     let joined = Server::look(args)?;
-    sleep(SETTLE).await;
+    // What a server does on joining is over by then.
+    sleep(Duration::from_secs(args.settle)).await;
     let first = Server::look(args)?;
     let from = Instant::now();
     crowd.clock.open_window(Duration::from_secs(args.seconds));

@@ -198,12 +198,14 @@ impl Report {
         let Some([before, joined, first, last]) = self.servers else { return Value::Null };
         let viewers = self.seen.len().max(1) as f64;
         let cpu_s = last.cpu_s - first.cpu_s;
+        let arrival_s = joined.cpu_s - before.cpu_s;
         json!({
             "cpuS": cpu_s,
             "cpuShare": cpu_s / self.window.as_secs_f64().max(1e-9),
             "packetsPerCpuS": (cpu_s > 0.0).then(|| sums.received as f64 / cpu_s),
-            "arrivalCpuS": joined.cpu_s - before.cpu_s,
-            "cpuMsPerJoinForwardingIncluded": (joined.cpu_s - before.cpu_s) * 1_000.0 / viewers,
+            "arrivalCpuS": arrival_s,
+            "cpuMsPerJoinForwardingIncluded": arrival_s * 1_000.0 / viewers,
+            "joinsPerCpuS": (arrival_s > 0.0).then(|| viewers / arrival_s),
             "memoryBefore": before.memory,
             "memoryWith": last.memory,
             "memoryAfter": self.after.map(|after| after.memory),

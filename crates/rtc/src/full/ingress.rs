@@ -1,6 +1,6 @@
 //! Receiving: one kind of a publisher, in all its layers. A packet is parsed here, once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::{Codec, Kind, MediaTime, RtpPacket, SeqNo, WallTime};
@@ -14,7 +14,7 @@ use str0m::{
 use crate::{
     clock::{Sender, Track},
     key_start::starts_key_frame,
-    leg::Event,
+    leg::{Delivery, Event, quality::Arrivals},
     sdp::Active,
 };
 
@@ -35,10 +35,11 @@ struct Layer {
     ssrc: Option<Ssrc>,
     clock: Track,
     numbers: Numbers,
+    arrivals: Arrivals,
 }
 
 impl Ingress {
-    pub(super) fn new(rtc: &mut Rtc, active: &Active) -> Self {
+    pub(super) fn new(rtc: &mut Rtc, active: &Active, now: Instant) -> Self {
         let mid = Mid::from(active.inner_mid.as_str());
         if let Some((main, repair)) = active.ssrc
             && rtc.media(mid).is_some()
@@ -49,7 +50,13 @@ impl Ingress {
         }
         let rate_hz = active.formats.first().map_or(90_000, |format| format.rate_hz);
         let pts = active.formats.iter().map(|format| format.pt).collect();
-        let layer = |rid| Layer { rid, ssrc: None, clock: Track::new(rate_hz), numbers: Numbers::default() };
+        let layer = |rid| Layer {
+            rid,
+            ssrc: None,
+            clock: Track::new(rate_hz),
+            numbers: Numbers::default(),
+            arrivals: Arrivals::new(rate_hz, now),
+        };
         let layers = if active.layers.is_empty() {
             SmallVec::from_iter([layer(None)])
         } else {
@@ -74,6 +81,8 @@ impl Ingress {
         let place = self.place_of(rtc, header.ssrc)?;
         let layer = self.layers.get_mut(place)?;
         let (seq, time) = layer.numbers.extend(*header.ssrc, header.sequence_number, header.timestamp);
+        let micros = u64::try_from(arrived.0).unwrap_or(0);
+        layer.arrivals.note(now, seq.0, time.0, Duration::from_micros(micros));
         let wall = layer.clock.wall(sender, time, arrived);
         let payload = Bytes::from_owner(packet.payload.clone());
         let packet = RtpPacket {
@@ -120,6 +129,16 @@ impl Ingress {
         let Ok(micros) = i64::try_from(since.as_micros()) else { return };
         let rtp = (info.rtp_time.numer() as u32).wrapping_add(layer.numbers.time_shift as u32);
         layer.clock.report(sender, rtp, WallTime(micros), arrived);
+    }
+
+    /// How packets of all layers arrive: losses together, and the worst of the rest.
+    pub(super) fn delivery(&self) -> Option<Delivery> {
+        let each = self.layers.iter().filter_map(|layer| layer.arrivals.delivery());
+        each.reduce(|one, two| Delivery {
+            lost: one.lost.saturating_add(two.lost),
+            lost_share: one.lost_share.max(two.lost_share),
+            jitter: one.jitter.max(two.jitter),
+        })
     }
 
     pub(super) fn request_key_frame(&self, rtc: &mut Rtc, layer: u8) -> bool {

@@ -25,7 +25,7 @@ use crate::{
     clock::Sender,
     config::{Config, Protocol, Purpose},
     error::{OfferError, RestartError},
-    leg::{CloseReason, Event, Input, Output},
+    leg::{CloseReason, Event, Input, Output, Quality},
     sdp::{self, Answer, Inner, Local, Offer, Plan, Transport},
     stun,
 };
@@ -93,7 +93,7 @@ impl Full {
         let (mut ingress, mut egress) = (SmallVec::new(), SmallVec::new());
         for active in plan.active() {
             match purpose {
-                Purpose::Publish => ingress.push(Ingress::new(&mut rtc, active)),
+                Purpose::Publish => ingress.push(Ingress::new(&mut rtc, active, now)),
                 Purpose::Play { .. } => egress.extend(Egress::new(&mut rtc, active)),
             }
         }
@@ -167,6 +167,12 @@ impl Full {
     pub(crate) fn codec(&self, kind: Kind) -> Option<Codec> {
         let received = self.ingress.iter().find(|ingress| ingress.kind == kind).map(|ingress| ingress.codec);
         received.or_else(|| self.egress.iter().find(|egress| egress.kind == kind).map(|egress| egress.codec))
+    }
+
+    /// What is known of the way to the peer and back: how packets arrive here. str0m keeps the rest to itself.
+    pub(crate) fn quality(&self) -> Quality {
+        let of = |kind| self.ingress.iter().find(|ingress| ingress.kind == kind)?.delivery();
+        Quality { audio: of(Kind::Audio), video: of(Kind::Video), refused: self.errors.into(), ..Quality::default() }
     }
 
     /// Sets the same moment on the wall clock and the monotonic clock, where `Config::wall` has grown old.

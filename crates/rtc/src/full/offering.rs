@@ -121,7 +121,7 @@ impl Offering {
         for active in plan.active() {
             let mut local = self.local.iter().filter(|local| local.kind == active.kind).peekable();
             if local.peek().is_none() {
-                ingress.push(Ingress::new(&mut rtc, active));
+                ingress.push(Ingress::new(&mut rtc, active, now));
             }
             let layers = local.take(active.layers.len().max(1)).enumerate();
             egress.extend(layers.filter_map(|(layer, local)| Egress::offered(active, local, layer)));

@@ -1,6 +1,7 @@
 //! The door of both legs: our own for who only receives, str0m's for everybody else.
 
 mod event;
+pub(crate) mod quality;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Instant};
 
@@ -15,6 +16,7 @@ use crate::{
     view::View,
 };
 pub use event::{CloseReason, Event, Input, Output};
+pub use quality::{Delivery, Quality};
 
 /// RTP payloads sent at most: what fits a datagram of 1,500 bytes with all headers. Senders that we know stay below 1,250.
 pub const PAYLOAD_BYTES_MAX: usize = 1_400;
@@ -195,6 +197,11 @@ impl Leg {
             Kept::Full(_) => None,
             Kept::View(leg) => leg.proven_bps(now),
         }
+    }
+
+    /// What is known of the way to the peer and back.
+    pub fn quality(&self) -> Quality {
+        either!(&self.0, leg => leg.quality())
     }
 
     /// Asks the peer for a key frame of a layer (PLI, RFC 4585 section 6.3.1). The caller limits how often.

@@ -5,12 +5,17 @@ use std::time::Duration;
 use media::{Kind, Ssrc, WallTime};
 
 use super::View;
+use crate::leg::{Delivery, Quality, quality::ticks};
 use crate::rtcp::{self, Nack, Packet, ReportBlock};
 
 /// Numbers told of in one event at most: a burst that is longer is better answered by a key frame.
 const WANTED_MAX: usize = 256;
 /// A round trip that is longer is none: the report speaks of a clock that was set since.
 const ROUND_TRIP_MAX: Duration = Duration::from_secs(30);
+
+/// RTP clocks of what viewers are sent.
+const AUDIO_HZ: u32 = 48_000;
+const VIDEO_HZ: u32 = 90_000;
 
 /// What the viewer last reported of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +51,23 @@ impl Refused {
 }
 
 impl View {
+    /// What is known of the way to the viewer and back.
+    pub(crate) fn quality(&self) -> Quality {
+        let delivery = |kind, rate_hz| {
+            self.egress.iter().find(|egress| egress.kind == kind && egress.bound)?;
+            let Reception { fraction_lost, lost, jitter } = self.reception(kind);
+            let (lost, jitter) = (u64::try_from(lost).unwrap_or(0), ticks(jitter.into(), rate_hz));
+            Some(Delivery { lost, lost_share: fraction_lost, jitter })
+        };
+        Quality {
+            audio: delivery(Kind::Audio, AUDIO_HZ),
+            video: delivery(Kind::Video, VIDEO_HZ),
+            round_trip: self.round_trip(),
+            estimate_bps: self.estimate_bps(),
+            refused: self.refused().total(),
+        }
+    }
+
     /// Takes a compound packet that was decrypted.
     pub(super) fn feedback(&mut self, compound: &[u8]) {
         let mut packets = rtcp::read(compound);

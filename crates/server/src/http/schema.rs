@@ -182,7 +182,7 @@ pub enum Action {
     Play,
 }
 
-/// What a WebRTC connection moved, as its media thread said within the last second.
+/// What a WebRTC connection moved and how its way is, as its media thread said within the last second.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
@@ -194,6 +194,28 @@ pub struct Connection {
     pub packets_in: u64,
     /// Media packets sent, without retransmissions.
     pub packets_out: u64,
+    /// Milliseconds there and back; null where the peer has not said enough to know.
+    pub round_trip_ms: Option<f64>,
+    /// Bits a second that are believed to fit to a viewer; null of publishers, and until it is known.
+    pub estimate: Option<u64>,
+    /// Datagrams and requests of the peer that were not taken: malformed, not authentic, or too many.
+    pub refused: u64,
+    /// How the picture arrives.
+    pub video: Option<Delivery>,
+    /// How the sound arrives.
+    pub audio: Option<Delivery>,
+}
+
+/// How packets of one kind arrive: at a viewer, as it reported last; here, of a publisher.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// Packets that did not arrive, since the beginning.
+    pub lost: u64,
+    /// How many of a hundred that was, lately.
+    pub lost_percent: f64,
+    /// Jitter in milliseconds (RFC 3550).
+    pub jitter_ms: f64,
 }
 
 /// Why a request was refused (RFC 9457), as `application/problem+json`.

@@ -1,6 +1,6 @@
 //! `/v1/sessions`: who publishes and plays now, at whatever door; for operators, who may also end them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Path, Request, State},
@@ -143,6 +143,17 @@ fn one_of<T: Copy>(query: &Query, key: &str, all: &[T], name: fn(T) -> &'static 
     Err(Refusal::Malformed(format!("{key} is '{text}'; expected one of {}", names.join(", "))))
 }
 
+fn delivery(delivery: rtc::Delivery) -> schema::Delivery {
+    let rtc::Delivery { lost, lost_share, jitter } = delivery;
+    let lost_percent = (f64::from(lost_share) * 1_000.0 / 256.0).round() / 10.0;
+    schema::Delivery { lost, lost_percent, jitter_ms: millis(jitter) }
+}
+
+/// To a tenth of one.
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
 fn describe(app: &App, known: &Known) -> schema::Session {
     let stats = known.leg().and_then(|leg| app.media.leg_stats(leg));
     let connection = stats.map(|stats| Connection {
@@ -150,6 +161,11 @@ fn describe(app: &App, known: &Known) -> schema::Session {
         bytes_out: stats.bytes_out,
         packets_in: stats.packets_in,
         packets_out: stats.packets_out,
+        round_trip_ms: stats.quality.round_trip.map(millis),
+        estimate: stats.quality.estimate_bps,
+        refused: stats.quality.refused,
+        video: stats.quality.video.map(delivery),
+        audio: stats.quality.audio.map(delivery),
     });
     let moved = connection.as_ref().map(|moved| match known.action {
         Action::Publish => moved.bytes_in,

@@ -152,12 +152,6 @@ pub const COUNTERS: &[Counter] = &[
         "Commands that a media thread did not take.",
     ),
     counter(
-        "leg_events_dropped",
-        "stentor_leg_events_dropped_total",
-        &["reason"],
-        "Events of WebRTC connections that their sessions were too slow for.",
-    ),
-    counter(
         "key_frames_wanted",
         "stentor_key_frames_unanswerable_total",
         &[],

@@ -1,6 +1,7 @@
 //! `/metrics`: what the server counts and is, in the text format of Prometheus.
 
 mod family;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -14,6 +15,7 @@ use text::Text;
 use crate::{
     app::App,
     door::{Door, VIEWERS},
+    media::Stats,
     session::Action,
 };
 
@@ -29,11 +31,17 @@ pub fn write(app: &App) -> String {
     for counter in COUNTERS {
         counted(&mut text, counter, &app.counters.of(counter));
     }
-    media(&mut text, &stats);
+    media(&mut text, &shards(&stats));
+    let sockets: Vec<_> = stats.iter().map(|(shard, stats)| (shard.as_str(), &stats.sockets)).collect();
+    sockets::write(&mut text, &sockets);
     text.finish()
 }
 
-fn people(text: &mut Text, app: &App, stats: &[(String, ShardStats)]) {
+fn shards(stats: &Stats) -> Vec<(&str, &ShardStats)> {
+    stats.iter().map(|(shard, stats)| (shard.as_str(), &stats.shard)).collect()
+}
+
+fn people(text: &mut Text, app: &App, stats: &Stats) {
     let streams = app.hub.list();
     text.one(&gauges::STREAMS, streams.len());
     let viewers = |name: &&'static str| streams.iter().map(|stream| stream.viewers(name)).sum::<usize>();
@@ -49,7 +57,7 @@ fn people(text: &mut Text, app: &App, stats: &[(String, ShardStats)]) {
     let by_door = pairs.iter().filter(|(door, _)| !door.is_webrtc());
     let by_door =
         by_door.map(|(door, action)| (vec![door.name(), direction(*action)], app.sessions.bytes(*door, *action)));
-    let sum = |bytes: fn(&ShardStats) -> u64| stats.iter().map(|(_, stats)| bytes(stats)).sum();
+    let sum = |bytes: fn(&ShardStats) -> u64| stats.iter().map(|(_, stats)| bytes(&stats.shard)).sum();
     let webrtc = [("in", sum(|stats| stats.bytes_in)), ("out", sum(|stats| stats.bytes_out))];
     let webrtc = webrtc.into_iter().map(|(direction, bytes)| (vec!["webrtc", direction], bytes));
     text.family(&gauges::BYTES, by_door.chain(webrtc));
@@ -74,18 +82,18 @@ fn counted(text: &mut Text, counter: &Counter, counts: &[(&'static str, u64)]) {
 }
 
 /// What media threads count.
-fn media(text: &mut Text, stats: &[(String, ShardStats)]) {
+fn media(text: &mut Text, stats: &[(&str, &ShardStats)]) {
     let of =
         |stats: &ShardStats, series| stats.series().find(|(name, _)| *name == series).map_or(0, |(_, value)| value);
     for (series, family) in MEDIA {
-        text.family(family, stats.iter().map(|(shard, stats)| (vec![shard.as_str()], of(stats, *series))));
+        text.family(family, stats.iter().map(|(shard, stats)| (vec![*shard], of(stats, *series))));
     }
     let (prefix, family) = MEDIA_DROPS;
     for (shard, stats) in stats {
         let drops =
             stats.series().filter_map(|(name, count)| Some((name.strip_prefix(prefix)?.replace('_', "-"), count)));
         let drops: Vec<_> = drops.collect();
-        text.family(&family, drops.iter().map(|(reason, count)| (vec![shard.as_str(), reason], *count)));
+        text.family(&family, drops.iter().map(|(reason, count)| (vec![*shard, reason.as_str()], *count)));
     }
 }
 
@@ -126,6 +134,7 @@ fn all() -> Vec<Family> {
     all.extend(COUNTERS.iter().map(|counter| counter.family));
     all.extend(MEDIA.iter().map(|(_, family)| *family));
     all.push(MEDIA_DROPS.1);
+    all.extend(sockets::SOCKETS.iter().map(|series| series.family));
     all.dedup_by_key(|family| family.name);
     all
 }

@@ -91,7 +91,8 @@ fn a_parser_reads_what_is_written() {
         counted(&mut text, counter, &[("one", 1), ("t\"w\\o", 2)]);
     }
     process(&mut text);
-    media(&mut text, &[("0".to_owned(), ShardStats::default())]);
+    media(&mut text, &[("0", &ShardStats::default())]);
+    sockets::write(&mut text, &[("0", &net::SocketStats::default())]);
     let text = text.finish();
     let scrape = prometheus_parse::Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap();
     for counter in COUNTERS.iter().filter(|counter| !counter.family.labels.is_empty()) {

@@ -42,6 +42,8 @@ struct Outlet<M> {
     to: usize,
     mail: Producer<M>,
     waker: Waker,
+    /// Something went into the ring since its reader was last thought of. To wake it for nothing would make it wake us.
+    pushed: bool,
     /// What found no room and must not be lost. It is bounded by what there is to tell: a few words about each leg and each
     /// track, and no new ones come while anything waits, but slowly, since the thread takes hardly any commands then.
     waiting: VecDeque<M>,
@@ -59,7 +61,8 @@ fn connect<M: Carried>(wakers: &[Waker], capacity: usize) -> Vec<Mailbox<M>> {
         for from in (0..wakers.len()).filter(|from| *from != to) {
             let (producer, consumer) = ring(capacity);
             if let Some(mailbox) = all.get_mut(from) {
-                let outlet = Outlet { to, mail: producer, waker: waker.clone(), waiting: VecDeque::new() };
+                let outlet =
+                    Outlet { to, mail: producer, waker: waker.clone(), pushed: false, waiting: VecDeque::new() };
                 mailbox.outlets.push(outlet);
             }
             if let Some(mailbox) = all.get_mut(to) {
@@ -82,12 +85,12 @@ impl<M: Carried> Mailbox<M> {
     pub(super) fn deliver(&mut self) {
         for outlet in &mut self.outlets {
             while let Some(mail) = outlet.waiting.pop_front() {
-                if let Err(mail) = outlet.mail.push(mail) {
+                if let Err(mail) = outlet.push(mail) {
                     outlet.waiting.push_front(mail);
                     break;
                 }
             }
-            if outlet.mail.needs_wake() {
+            if std::mem::take(&mut outlet.pushed) && outlet.mail.needs_wake() {
                 outlet.waker.wake();
             }
         }
@@ -116,6 +119,12 @@ impl<M: Carried> Mailbox<M> {
 }
 
 impl<M: Carried> Outlet<M> {
+    fn push(&mut self, mail: M) -> Result<(), M> {
+        self.mail.push(mail)?;
+        self.pushed = true;
+        Ok(())
+    }
+
     fn post(&mut self, mail: M) -> bool {
         let capacity = self.mail.capacity();
         let most = match mail.how() {
@@ -124,11 +133,11 @@ impl<M: Carried> Outlet<M> {
             Care::Keep => usize::MAX,
         };
         if most != usize::MAX {
-            return self.waiting.is_empty() && self.mail.len() < most && self.mail.push(mail).is_ok();
+            return self.waiting.is_empty() && self.mail.len() < most && self.push(mail).is_ok();
         }
         if !self.waiting.is_empty() {
             self.waiting.push_back(mail);
-        } else if let Err(mail) = self.mail.push(mail) {
+        } else if let Err(mail) = self.push(mail) {
             self.waiting.push_back(mail);
         }
         true
@@ -188,6 +197,19 @@ mod tests {
         assert_eq!(got, expected.collect::<Vec<_>>());
         assert!(!boxes[0].is_backed_up() && boxes[0].post(1, Letter::Media(7)));
         assert_eq!(boxes[1].take(0), Some(Letter::Media(7)));
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_by_mail_and_by_nothing_else() {
+        let mut boxes = boxes(2);
+        assert!(boxes[1].park());
+        boxes[0].deliver();
+        assert!(boxes[0].outlets[0].mail.needs_wake(), "nobody was woken for nothing");
+        boxes[1].unpark();
+        assert!(boxes[1].park());
+        assert!(boxes[0].post(1, Letter::Control(1)));
+        boxes[0].deliver();
+        assert!(!boxes[0].outlets[0].mail.needs_wake(), "it was woken");
     }
 
     #[test]

@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use net::{MediaSocket, Waker};
+use net::{MediaSocket, SocketStats, Waker};
 use rtc::{Certificate, Protocol};
-use sfu::{Command, Event, Shard};
+use sfu::{Command, Event, Shard, ShardStats};
 
 use crate::clock::wall_now;
 
@@ -54,11 +54,29 @@ struct Thread {
     join: Option<JoinHandle<()>>,
 }
 
+/// What a media thread says.
+#[derive(Debug)]
+pub enum News {
+    /// Something happened in its shard; never that it has counted.
+    Event(Event),
+    /// What it has counted, once a second.
+    Counted(Box<Counted>),
+}
+
+/// What a media thread has counted since it began.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// Its shard. The legs are in the order of their numbers.
+    pub shard: ShardStats,
+    /// Its sockets.
+    pub sockets: SocketStats,
+}
+
 /// Starts the media threads. `events` is called on them, so it must not wait.
 ///
 /// # Errors
 /// Where the port is taken, a certificate cannot be made, or a thread cannot be started.
-pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'static) -> io::Result<Shards> {
+pub fn spawn(config: Config, events: impl Fn(usize, News) + Send + Clone + 'static) -> io::Result<Shards> {
     let now = Instant::now();
     let count = threads(config.shards);
     let sockets = MediaSocket::bind_group(config.listen, count, now)?;
@@ -82,7 +100,7 @@ pub fn spawn(config: Config, events: impl Fn(usize, Event) + Send + Clone + 'sta
             let _end_of_all = EndOfAll;
             stay_on_processor(index, count);
             let shard = Shard::new(limits, index, count, Instant::now());
-            let events = |event| events(index, event);
+            let events = |news| events(index, news);
             thread::run(thread::Thread { shard, socket, mailbox, commands: inbox, events: &events });
         })?;
         threads.push(Thread { commands: Some(commands), waker, join: Some(join) });

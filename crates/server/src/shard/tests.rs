@@ -9,7 +9,7 @@ use super::*;
 /// Far longer than anything here takes: a test that waits so long has failed.
 const LONG: Duration = Duration::from_secs(20);
 
-fn start(shards: usize) -> (Shards, mpsc::Receiver<(usize, Event)>) {
+fn start(shards: usize) -> (Shards, mpsc::Receiver<(usize, News)>) {
     let (sender, events) = mpsc::channel();
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -36,14 +36,14 @@ fn commands_go_to_their_home_events_come_out_and_garbage_is_counted_once() {
     shards.send(Command::AddTrack { id, codec: Codec::H264, pace: sfu::Pace::Audience }).unwrap();
     shards.send(Command::RequestKeyFrame { track: id }).unwrap();
     let (shard, event) = events.recv_timeout(LONG).unwrap();
-    assert!(shard == 2 && matches!(event, Event::KeyFrameWanted { track } if track == id), "{event:?}");
+    assert!(shard == 2 && matches!(event, News::Event(Event::KeyFrameWanted { track }) if track == id), "{event:?}");
 
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
     stranger.send_to(b"\x16 what is this", shards.local_addr()).unwrap();
     let mut counted = HashMap::new();
     while counted.len() < 3 || sum(&counted, |stats| stats.datagrams_in) == 0 {
-        if let (shard, Event::Stats(stats)) = events.recv_timeout(LONG).unwrap() {
-            counted.insert(shard, *stats);
+        if let (shard, News::Counted(news)) = events.recv_timeout(LONG).unwrap() {
+            counted.insert(shard, news.shard);
         }
     }
     assert_eq!(sum(&counted, |stats| stats.tracks), 1);
@@ -146,11 +146,33 @@ fn a_viewer_is_served_by_the_thread_that_its_datagrams_come_to_wherever_its_home
             && sum(last, |stats| stats.legs + stats.tracks) == 0
     };
     while !ended(&last) {
-        if let (shard, Event::Stats(stats)) = events.recv_timeout(LONG).unwrap() {
-            last.insert(shard, *stats);
+        if let (shard, News::Counted(news)) = events.recv_timeout(LONG).unwrap() {
+            last.insert(shard, news.shard);
         }
     }
     assert_eq!(sum(&last, |stats| stats.legs_claimed), 3, "all but the one whose home it was");
     assert!(sum(&last, |stats| stats.packets_crossed) >= 30);
     assert_eq!(sum(&last, |stats| stats.dropped(sfu::Drop::MailFull)), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_without_anything_to_do_sleep() {
+    let (shards, events) = start(4);
+    let mut told = vec![0; shards.count()];
+    while told.iter().any(|times| *times < 3) {
+        let (shard, event) = events.recv_timeout(LONG).unwrap();
+        told[shard] += usize::from(matches!(event, News::Counted(_)));
+    }
+    // Each thread of the process has its name and the times it went to sleep in a file of its own, proc(5).
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
+    let mut media = 0;
+    for text in texts.filter(|text| text.starts_with("Name:\tmedia-")) {
+        let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        let sleeps: u64 = line.trim().parse().unwrap();
+        assert!(sleeps < 500, "{sleeps} times in three seconds");
+        media += 1;
+    }
+    assert_eq!(media, shards.count());
 }

@@ -9,7 +9,7 @@ use net::MediaSocket;
 use rtc::Batch;
 use sfu::{Event, Input, Output, Shard};
 
-use super::mailbox::Mailbox;
+use super::{Counted, News, mailbox::Mailbox};
 
 /// Commands taken before datagrams get their turn again.
 const COMMANDS_BATCH: usize = 64;
@@ -28,7 +28,7 @@ pub(super) struct Thread<'a> {
     pub(super) socket: MediaSocket,
     pub(super) mailbox: Mailbox,
     pub(super) commands: Receiver<sfu::Command>,
-    pub(super) events: &'a dyn Fn(Event),
+    pub(super) events: &'a dyn Fn(News),
 }
 
 /// Runs until the sender of commands is dropped.
@@ -85,11 +85,11 @@ struct Core {
 
 impl Core {
     /// Sends and tells what there is, until the shard has nothing more; until when that is.
-    fn flush(&mut self, socket: &mut MediaSocket, events: &dyn Fn(Event)) -> Instant {
+    fn flush(&mut self, socket: &mut MediaSocket, events: &dyn Fn(News)) -> Instant {
         let until = loop {
             match self.shard.poll_output(&mut self.out) {
                 Output::Full => self.send(socket),
-                Output::Event(event) => events(event),
+                Output::Event(event) => events(news(event, socket)),
                 Output::Mail { to, mail } => {
                     if !self.mailbox.post(to, mail) {
                         self.shard.mail_lost();
@@ -172,11 +172,23 @@ impl Core {
         true
     }
 
-    fn say_goodbye(mut self, socket: &mut MediaSocket, events: &dyn Fn(Event)) {
+    fn say_goodbye(mut self, socket: &mut MediaSocket, events: &dyn Fn(News)) {
         for leg in self.shard.stats().per_leg {
             self.shard.handle(Instant::now(), Input::Command(sfu::Command::RemoveLeg { id: leg.leg }), &mut self.out);
         }
         self.flush(socket, events);
+    }
+}
+
+fn news(event: Event, socket: &MediaSocket) -> News {
+    match event {
+        Event::Stats(stats) => {
+            let mut shard = *stats;
+            // So that one is found without looking at all of them.
+            shard.per_leg.sort_unstable_by_key(|leg| leg.leg);
+            News::Counted(Box::new(Counted { shard, sockets: socket.stats() }))
+        }
+        event => News::Event(event),
     }
 }
 

@@ -110,8 +110,8 @@ impl Shard {
             Letter::Attach { track, to, watch } => self.attach(track, to, watch),
             Letter::Detach { track, to, watch } => self.detach(track, to, watch),
             Letter::Backlog(backlog) => self.backlog(from, *backlog),
-            Letter::Packet { track, link, entry, key_start, layer } => {
-                self.remote_packet(track, link, entry, (key_start, usize::from(layer)));
+            Letter::Packet { track, link, entry, layer } => {
+                self.remote_packet(track, link, entry, usize::from(layer));
             }
             Letter::Rates { track, link, rates } => self.remote_rates(track, link, &rates),
             Letter::Want { track, watch, layers } => self.want_layers(track, from, watch, layers),

@@ -83,7 +83,9 @@ impl LegState {
         let gone = self.endings.iter().find(|(kind, _)| *kind == codec.kind()).map(|(_, ending)| *ending);
         let others = self.subscriptions.iter().filter(|other| other.codec.kind() == codec.kind());
         let after = others.filter_map(Subscription::ending).chain(gone).max_by_key(|ending| ending.number);
-        self.subscriptions.push(Subscription::new(track, codec, after));
+        // The picture first: sound is shorter, and may end a run of packets that are equally long.
+        let place = if codec.kind() == Kind::Video { 0 } else { self.subscriptions.len() };
+        self.subscriptions.insert(place, Subscription::new(track, codec, after));
         true
     }
 

@@ -86,7 +86,7 @@ pub(crate) struct Backlog {
     pub(crate) link: Link,
     /// Which of its layers.
     pub(crate) layer: u8,
-    /// The first begins a key frame.
+    /// One of the first begins a key frame.
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -134,7 +134,7 @@ pub(crate) enum Letter {
     /// From the origin to who was attached.
     Backlog(Box<Backlog>),
     /// From the origin to all that are attached.
-    Packet { track: TrackId, link: Link, entry: Entry, key_start: bool, layer: u8 },
+    Packet { track: TrackId, link: Link, entry: Entry, layer: u8 },
     /// From the origin to all that are attached: what the layers take, in bits a second; 0 where one is not sent.
     Rates { track: TrackId, link: Link, rates: [u32; LAYERS_MAX] },
     /// To the origin, from who is attached: these layers from now on, a bit for each.

@@ -177,7 +177,10 @@ impl Shard {
         stats.legs_connected = self.legs.iter().filter(|leg| leg.leg.is_connected()).count() as u64;
         stats.tracks = self.homes.len() as u64;
         let parked = self.demux.all_parked().map(|parked| LegStats::new(parked.id));
-        stats.per_leg = self.legs.iter().map(|leg| leg.stats).chain(parked).collect();
+        stats.per_leg.reserve_exact(self.legs.len() + self.demux.parked());
+        stats
+            .per_leg
+            .extend(self.legs.iter().map(|leg| LegStats { quality: leg.leg.quality(), ..leg.stats }).chain(parked));
         stats
     }
 
@@ -369,6 +372,6 @@ impl Shard {
 
 impl LegStats {
     fn new(leg: LegId) -> Self {
-        Self { leg, packets_in: 0, bytes_in: 0, packets_out: 0, bytes_out: 0 }
+        Self { leg, packets_in: 0, bytes_in: 0, packets_out: 0, bytes_out: 0, quality: rtc::Quality::default() }
     }
 }

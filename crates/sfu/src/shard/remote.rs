@@ -155,7 +155,7 @@ impl Shard {
 
     /// The origin of a track sends what it has kept of it.
     pub(super) fn backlog(&mut self, from: usize, backlog: Backlog) {
-        let Backlog { track: id, codec, pace, fed, link, layer, entries } = backlog;
+        let Backlog { track: id, codec, pace, fed, link, layer, mut entries } = backlog;
         let layer = usize::from(layer);
         let waited = self.awaited.get(&id).is_some_and(|awaited| awaited.watch == link.watch);
         if waited {
@@ -172,23 +172,22 @@ impl Shard {
         if waited || track.link != link {
             track.crossing = bit(layer);
         } else if let Some(layer) = track.layers.at(layer) {
-            // It begins to come, perhaps again: between what came before and this, something is missing.
-            layer.ring.cut();
+            layer.ring.resume(&mut entries);
         }
         (track.pace, track.link) = (pace, link);
-        for (place, entry) in entries.into_iter().enumerate() {
-            self.add(key, layer, entry, place == 0);
+        for entry in entries {
+            self.add(key, layer, entry);
         }
         self.arrived(id);
         self.unwatch_unseen(key);
     }
 
     /// A packet of a track of another shard.
-    pub(super) fn remote_packet(&mut self, id: TrackId, link: Link, entry: Entry, (key_start, layer): (bool, usize)) {
+    pub(super) fn remote_packet(&mut self, id: TrackId, link: Link, entry: Entry, layer: usize) {
         let Some(key) = self.tracks.key(id) else { return };
         // What was on its way when this shard had no viewers for a while, or when the origin changed, is late.
         if self.tracks.get(key).is_some_and(|track| track.source.is_remote() && track.link == link) {
-            self.add(key, layer, entry, key_start);
+            self.add(key, layer, entry);
         }
     }
 

@@ -124,11 +124,11 @@ impl Shard {
     pub(super) fn push(&mut self, key: TrackKey, packet: RtpPacket) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         self.stats.packets_in += 1;
-        let (entry, key_start, layer) = (Entry::new(&packet), packet.key_start, layer_of(&packet));
+        let (entry, layer) = (Entry::new(&packet), layer_of(&packet));
         for Attached { shard, link, .. } in track.attached.iter().filter(|other| other.layers & bit(layer) != 0) {
             self.stats.packets_crossed += 1;
             let place = u8::try_from(layer).unwrap_or(0);
-            let letter = Letter::Packet { track: track.id, link: *link, entry: entry.clone(), key_start, layer: place };
+            let letter = Letter::Packet { track: track.id, link: *link, entry: entry.clone(), layer: place };
             self.mails.post(*shard, letter);
         }
         if track.tapped {
@@ -138,23 +138,25 @@ impl Shard {
                 self.events.packet(track.id, packet);
             }
         }
-        self.add(key, layer, entry, key_start);
+        self.add(key, layer, entry);
     }
 
     /// A packet that came here, or to another shard, goes into the ring that viewers here share.
-    pub(super) fn add(&mut self, key: TrackKey, layer: usize, entry: Entry, key_start: bool) {
+    pub(super) fn add(&mut self, key: TrackKey, layer: usize, entry: Entry) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         let due = track.due;
-        let beginning = track.push(layer, entry, key_start, self.now);
+        let begins = track.push(layer, entry, self.now);
         if let Some(at) = track.due.filter(|at| due != Some(*at)) {
             self.flush.due(key, at, self.now);
         }
-        let Some(beginning) = beginning else { return };
+        if !begins {
+            return;
+        }
         for viewer in &track.viewers {
             let Some(leg) = self.legs.get_mut(*viewer).filter(|leg| leg.leg.is_connected()) else { continue };
-            let waits = |own: &&mut Subscription| own.may_begin(beginning.layer, &track.layers);
+            let waits = |own: &&mut Subscription| own.may_begin(layer, &track.layers);
             if let Some(subscription) = leg.subscription_mut(key).filter(waits) {
-                subscription.begin_live(beginning.layer, beginning.place, &track.layers);
+                subscription.begin_live(layer, &track.layers);
             }
         }
     }

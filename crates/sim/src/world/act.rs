@@ -193,6 +193,7 @@ impl World<'_> {
             client.sound.slack = std::time::Duration::from_millis(100);
             client.picture.slack = std::time::Duration::from_millis(100);
         }
+        (client.sound.is_light, client.picture.is_light) = (paced, paced);
         client.sound.paced = harmed;
         client.picture.paced = harmed;
         client.repairs = client::repairs(&answer.sdp);

@@ -10,6 +10,9 @@ use crate::{
     watch::Seen,
 };
 
+/// A peer may send its feedback so much later than it is told to.
+const FEEDBACK_LATER: std::time::Duration = std::time::Duration::from_millis(50);
+
 impl World<'_> {
     pub(super) fn reach_client(&mut self, place: usize, bytes: &[u8]) -> Outcome {
         let (now, moment) = (self.instant(), self.now);
@@ -20,7 +23,7 @@ impl World<'_> {
         if let Class::Media(rtp) = Class::of(bytes, client.repairs) {
             let kind = if rtp.pt == client.sound_pt { Kind::Audio } else { Kind::Video };
             let early = !client.peer.is_connected();
-            client.watch_mut(kind).arrives(rtp, !early);
+            client.watch_mut(kind).arrives(moment, rtp, !early);
             self.trace.note(moment, "is reached by", place, rtp.seq.into(), early.into());
         }
         let client = self.client(place)?;
@@ -130,7 +133,7 @@ impl World<'_> {
         let fed = client.picture.track().and_then(|track| self.ledger.get(track)).is_some_and(|track| track.is_fed);
         if fed {
             // It is played once more, as soon as the request is there, unless it is lost.
-            client.picture.begin(now + client.up.path().longest());
+            client.picture.begin(now + client.up.path().longest() + FEEDBACK_LATER);
         }
         client.peer.request_key_frame();
         self.trace.note(now, "asks for a key frame", place, 0, 0);

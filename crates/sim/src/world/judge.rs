@@ -16,6 +16,8 @@ use crate::{
 const PICTURE: Duration = Duration::from_secs(3);
 /// A connection that loses nothing is there after this, and stays.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A loss is repaired within this, beside two round trips.
+const REPAIR: Duration = Duration::from_millis(200);
 
 impl World<'_> {
     pub(super) fn sweep(&mut self) -> Outcome {
@@ -61,8 +63,10 @@ impl World<'_> {
             let lost = [client.up.lost_at(), client.down.lost_at(), client.rebound];
             quiet = lost.into_iter().flatten().fold(quiet, Moment::max);
         }
-        if self.now > quiet + wait {
-            let ms = (self.now - quiet).as_millis();
+        // When the sources have stopped, no key frame comes any more.
+        let now = self.now.min(self.scenario.length);
+        if now > quiet + wait {
+            let ms = (now - quiet).as_millis();
             return Err(format!("it has no picture of track {track}, though nothing was lost for {ms} ms"));
         }
         Ok(())
@@ -91,8 +95,10 @@ impl World<'_> {
         let spared = client.down.path().spares_repairs && client.up.path().spares_repairs;
         let unharmed = |path: &crate::Path| path.outages.is_empty() && path.rate.is_none();
         let repaired = spared && unharmed(client.down.path()) && unharmed(client.up.path()) && client.rebound.is_none();
+        // An ask goes out some time after the loss was seen, and may have to wait for the next.
+        let repaired_in = repaired.then(|| longest(client) * 2 + REPAIR);
         for watch in [&client.sound, &client.picture] {
-            watch.is_complete(&self.ledger, repaired, until).map_err(|error| format!("client {place}: {error}"))?;
+            watch.is_complete(&self.ledger, repaired_in, until).map_err(|error| format!("client {place}: {error}"))?;
         }
         Ok(())
     }

@@ -342,7 +342,7 @@ fn a_source_of_packets_has_its_bitrate_and_its_stalls() {
     // Heard of once a second, now a little before the second is whole and now a little after.
     for second in 1..=20u64 {
         let at_ms = second * 1_000 + if second % 2 == 0 { 10 } else { 0 } - 5;
-        health.packets(begin + Duration::from_millis(at_ms), at_ms * 125);
+        health.packets(begin + Duration::from_millis(at_ms), Moved { bytes: at_ms * 125, ..Moved::default() });
     }
     let report = health.report(begin + Duration::from_millis(20_010));
     assert!((990_000..=1_010_000).contains(&report.bitrate_bps), "{}", report.bitrate_bps);
@@ -350,9 +350,28 @@ fn a_source_of_packets_has_its_bitrate_and_its_stalls() {
     let even = report.seconds.iter().skip(2).all(|second| (120_000..=130_000).contains(&second.video_bytes));
     assert!(even, "{:?}", report.seconds);
     assert_eq!(report.video.unwrap().codec, Some(Codec::H264));
-    health.packets(begin + Duration::from_secs(25), 0);
+    health.packets(begin + Duration::from_secs(25), Moved::default());
     let report = health.report(begin + Duration::from_secs(26));
     assert_eq!((report.faults[0].fault, report.stalls), (Fault::Stalled, 1));
+}
+
+#[test]
+fn lost_packets_are_said_once_they_are_many_and_an_old_figure_is_none() {
+    let begin = Instant::now();
+    let mut health = Health::default();
+    health.announce_packets(begin, Some(Codec::H264), None);
+    let faults = |health: &mut Health, second: u64, packets, lost| {
+        let now = begin + Duration::from_secs(second);
+        health.packets(now, Moved { bytes: packets * 1_000, packets, lost });
+        health.report(now).faults.iter().map(|spell| (spell.fault, spell.found)).collect::<Vec<_>>()
+    };
+    assert_eq!(faults(&mut health, 1, 200, 0), []);
+    assert_eq!(faults(&mut health, 2, 400, 2), [], "two of two hundred are few");
+    assert_eq!(faults(&mut health, 3, 600, 3), []);
+    assert_eq!(faults(&mut health, 4, 0, 0), [], "the media thread has said nothing");
+    assert_eq!(faults(&mut health, 5, 700, 3), []);
+    assert_eq!(faults(&mut health, 6, 890, 13), [(Fault::PacketsLost, 5.0)]);
+    assert_eq!(health.report(begin + Duration::from_secs(6)).score, Score::Fair);
 }
 
 /// Anything at all that a publisher may do.
@@ -362,7 +381,7 @@ enum Input {
     Announce(u8),
     Claim(f64),
     Damaged,
-    Packets(u64),
+    Packets(u64, u64, u64),
     Look,
 }
 
@@ -373,7 +392,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => any::<u8>().prop_map(Input::Announce),
         1 => any::<f64>().prop_map(Input::Claim),
         1 => Just(Input::Damaged),
-        1 => any::<u64>().prop_map(Input::Packets),
+        1 => any::<(u64, u64, u64)>().prop_map(|(bytes, packets, lost)| Input::Packets(bytes, packets, lost)),
         1 => Just(Input::Look),
     ]
 }
@@ -403,7 +422,7 @@ proptest! {
                     health.claim(now, Claims { frame_rate: Some(rate), video: true, audio: true });
                 }
                 Input::Damaged => health.damaged(now),
-                Input::Packets(bytes) => health.packets(now, bytes),
+                Input::Packets(bytes, packets, lost) => health.packets(now, Moved { bytes, packets, lost }),
                 Input::Look => health.look(now),
             }
             let report = health.report(now);

@@ -1,11 +1,12 @@
 //! A leg and its tracks on their way to a media thread, taken back where something goes wrong before a session has them.
 
+use std::sync::Arc;
+
 use media::Codec;
 use rtc::Leg;
-use sfu::{Command, Event, Expect, LegId, Pace, TrackId};
-use tokio::sync::mpsc;
+use sfu::{Command, Expect, LegId, Pace, TrackId};
 
-use crate::{media::Media, refusal::Refusal};
+use crate::{inbox::Inbox, media::Media, refusal::Refusal};
 
 /// What a media thread was given and no session holds yet. Dropping it takes all of it back.
 pub(super) struct Placed<'a> {
@@ -30,17 +31,17 @@ impl<'a> Placed<'a> {
         Ok(())
     }
 
-    /// Gives the thread the leg; its number, and its events.
+    /// Gives the thread the leg; its number, and where its events wait.
     ///
     /// # Errors
     /// Where the thread is overloaded.
-    pub(super) fn add_leg(&mut self, leg: Leg) -> Result<(LegId, mpsc::Receiver<Event>), Refusal> {
-        let (id, events) = self.media.new_leg();
+    pub(super) fn add_leg(&mut self, leg: Leg) -> Result<(LegId, Arc<Inbox>), Refusal> {
+        let (id, inbox) = self.media.new_leg();
         self.leg = Some(id);
         // Its peer's first datagram may come to any thread.
         self.media.send(Command::Expect(Expect::of(id, &leg)))?;
         self.media.send(Command::AddLeg { id, leg: Box::new(leg) })?;
-        Ok((id, events))
+        Ok((id, inbox))
     }
 
     /// A session holds it from now on.

@@ -72,11 +72,11 @@ pub fn take_publisher(app: &Arc<App>, admitted: Admitted, offer: &str) -> Result
         placed.add_track(track.id, track.codec)?;
     }
     leg.set_wall_clock(crate::clock::wall_now(), Instant::now());
-    let (id, events) = placed.add_leg(leg)?;
+    let (id, inbox) = placed.add_leg(leg)?;
     for track in tracks.iter() {
         app.media.send(Command::Bind { leg: id, kind: track.codec.kind(), track: track.id })?;
     }
-    let opened = app.webrtc.open(app, session, id, events, Holds::Publication(publication))?;
+    let opened = app.webrtc.open(app, session, id, inbox, Holds::Publication(publication))?;
     placed.keep();
     Ok(Answered { session: opened, sdp: answer.sdp })
 }
@@ -94,13 +94,13 @@ pub async fn take_viewer(app: &Arc<App>, admitted: Admitted, offer: &str, wants:
     let purpose = Purpose::Play { video: codec(tracks.video, wants.video), audio: codec(tracks.audio, wants.audio) };
     let (leg, answer) = Leg::answer(&app.media.rtc, offer, purpose, Instant::now()).map_err(offer_refused)?;
     let mut placed = Placed::new(&app.media);
-    let (id, events) = placed.add_leg(leg)?;
+    let (id, inbox) = placed.add_leg(leg)?;
     for track in tracks.iter().filter(|track| answer.codec(track.codec.kind()).is_some()) {
         app.media.send(Command::Subscribe { leg: id, track: track.id })?;
     }
     let viewer = found.watch(session.known());
     let holds = Holds::Viewer { _wanted: wanted, _viewer: viewer, stream: found };
-    let opened = app.webrtc.open(app, session, id, events, holds)?;
+    let opened = app.webrtc.open(app, session, id, inbox, holds)?;
     placed.keep();
     Ok(Answered { session: opened, sdp: answer.sdp })
 }

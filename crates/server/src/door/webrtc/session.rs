@@ -7,15 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use live::stream::EndReason;
-use sfu::{Command, Event, LegId};
-use tokio::sync::{mpsc, oneshot};
+use live::{health::Moved, stream::EndReason};
+use sfu::{Command, LegId};
+use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use crate::{
     app::App,
     bridge::PacketsWanted,
     hub::{LiveStream, Publication, Viewer},
+    inbox::{Inbox, Message, Order, Restart},
     refusal::Refusal,
     session::Session,
 };
@@ -31,21 +32,10 @@ pub struct Sessions(Mutex<HashMap<String, Known>>);
 
 #[derive(Debug)]
 struct Known {
-    orders: mpsc::Sender<Order>,
+    inbox: Arc<Inbox>,
     tag: String,
     /// The stream that a viewer watches; `None` for publishers.
     watches: Option<Arc<LiveStream>>,
-}
-
-enum Order {
-    /// `done` is told, by being dropped, when the session holds nothing any more.
-    End {
-        done: Option<oneshot::Sender<()>>,
-    },
-    Restart {
-        fragment: String,
-        reply: oneshot::Sender<Result<String, String>>,
-    },
 }
 
 /// What a session holds while it lives.
@@ -92,11 +82,10 @@ impl Sessions {
         app: &Arc<App>,
         session: Session,
         leg: LegId,
-        events: mpsc::Receiver<Event>,
+        inbox: Arc<Inbox>,
         holds: Holds,
     ) -> Result<Opened, Refusal> {
         let opened = Opened { id: session.known().id.clone(), tag: new_tag() };
-        let (orders, inbox) = mpsc::channel(8);
         let watches = match &holds {
             Holds::Publication(_) => None,
             Holds::Viewer { stream, .. } => Some(stream.clone()),
@@ -105,12 +94,12 @@ impl Sessions {
         if sessions.len() >= SESSIONS_MAX {
             return Err(Refusal::Full { what: "WebRTC sessions", limit: SESSIONS_MAX });
         }
-        sessions.insert(opened.id.clone(), Known { orders, tag: opened.tag.clone(), watches });
+        sessions.insert(opened.id.clone(), Known { inbox: inbox.clone(), tag: opened.tag.clone(), watches });
         drop(sessions);
         session.known().set_leg(leg);
         let span = session.span();
         let task = Task { app: app.clone(), session, leg, restart: None };
-        tokio::spawn(task.run(inbox, events, holds).instrument(span));
+        tokio::spawn(task.run(inbox, holds).instrument(span));
         Ok(opened)
     }
 
@@ -123,7 +112,7 @@ impl Sessions {
         {
             let sessions = self.lock();
             let known = sessions.get(id).ok_or(Refusal::SessionUnknown)?;
-            known.orders.try_send(Order::End { done: Some(done) }).map_err(|_| Refusal::SessionUnknown)?;
+            order(known, Order::End { done: Some(done) })?;
         }
         let _ = ended.await;
         Ok(())
@@ -134,7 +123,7 @@ impl Sessions {
         let sessions = self.lock();
         let watching =
             sessions.values().filter(|known| known.watches.as_ref().is_some_and(|own| Arc::ptr_eq(own, stream)));
-        let count = watching.filter(|known| known.orders.try_send(Order::End { done: None }).is_ok()).count();
+        let count = watching.filter(|known| order(known, Order::End { done: None }).is_ok()).count();
         tracing::info!(stream = %stream.key, count, %reason, "WebRTC viewers turned away");
     }
 
@@ -159,7 +148,7 @@ impl Sessions {
                 return Ok(None);
             }
             let (reply, answer) = oneshot::channel();
-            known.orders.try_send(Order::Restart { fragment, reply }).map_err(|_| Refusal::SessionUnknown)?;
+            order(known, Order::Restart(Box::new(Restart { fragment, reply })))?;
             answer
         };
         let answer = tokio::time::timeout(RESTART_TIMEOUT, reply).await;
@@ -185,6 +174,10 @@ impl Sessions {
     }
 }
 
+fn order(known: &Known, order: Order) -> Result<(), Refusal> {
+    if known.inbox.order(order) { Ok(()) } else { Err(Refusal::SessionUnknown) }
+}
+
 fn new_tag() -> String {
     format!("\"{:016x}\"", rand::random::<u64>())
 }
@@ -197,7 +190,7 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut events: mpsc::Receiver<Event>, holds: Holds) {
+    async fn run(mut self, inbox: Arc<Inbox>, holds: Holds) {
         let stream = match &holds {
             Holds::Publication(publication) => publication.stream().clone(),
             Holds::Viewer { stream, .. } => stream.clone(),
@@ -206,20 +199,16 @@ impl Task {
         let mut told = None;
         let reason = loop {
             tokio::select! {
-                order = orders.recv() => match order {
-                    None => break "asked",
-                    Some(Order::End { done }) => {
+                message = inbox.next() => match message {
+                    Message::Over => break "connection-over",
+                    Message::Order(Order::End { done }) => {
                         told = done;
                         break "asked";
                     }
-                    Some(Order::Restart { fragment, reply }) => self.restart(fragment, reply),
-                },
-                event = events.recv() => match event {
-                    None => break "media-thread-gone",
-                    Some(Event::Ended { .. }) => break "connection-over",
-                    Some(Event::Received { .. }) if publishes => self.received(&stream, Instant::now()),
-                    Some(Event::IceRestarted { answer, .. }) => self.restarted(answer),
-                    Some(_) => {}
+                    Message::Order(Order::Restart(restart)) => self.restart(*restart),
+                    Message::Restarted(answer) => self.restarted(answer),
+                    Message::Received if publishes => self.received(&stream, Instant::now()),
+                    Message::Received => {}
                 },
                 _ = stream.over() => break "stream-over",
                 () = self.session.stopped() => break "asked",
@@ -242,10 +231,16 @@ impl Task {
     /// The publisher has sent media in the last second.
     fn received(&self, stream: &LiveStream, now: Instant) {
         stream.touch(now);
-        stream.health().packets(now, self.app.media.leg_stats(self.leg).map_or(0, |stats| stats.bytes_in));
+        let sent = self.app.media.leg_stats(self.leg).map_or_else(Moved::default, |stats| {
+            let kinds = [stats.quality.video, stats.quality.audio];
+            let lost = kinds.into_iter().flatten().map(|delivery| delivery.lost).sum();
+            Moved { bytes: stats.bytes_in, packets: stats.packets_in, lost }
+        });
+        stream.health().packets(now, sent);
     }
 
-    fn restart(&mut self, fragment: String, reply: oneshot::Sender<Result<String, String>>) {
+    fn restart(&mut self, restart: Restart) {
+        let Restart { fragment, reply } = restart;
         match self.app.media.send(Command::RestartIce { leg: self.leg, fragment }) {
             Ok(()) => self.restart = Some(reply),
             Err(refusal) => {

@@ -1,5 +1,7 @@
-//! Janus: mount points of its streaming plugin over its HTTP API. There the server offers and viewers answer; publishers
-//! send plain RTP.
+//! Janus over its HTTP API: mount points of its streaming plugin, whose publishers send plain RTP, and rooms. There the
+//! server offers and viewers answer.
+
+mod room;
 
 use std::fmt::Write as _;
 
@@ -7,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
 
+pub(crate) use self::room::Plugin;
 use super::http;
 
 const JSON: &str = "application/json";
@@ -21,8 +24,9 @@ pub(crate) const AUDIO_PT: u8 = 111;
 pub(crate) struct Handle {
     session: String,
     handle: String,
-    /// The mount point that ends with it.
-    mount: Option<u64>,
+    plugin: Plugin,
+    /// The request that ends the mount point or room that was made by it.
+    owned: Option<Value>,
 }
 
 impl Handle {
@@ -30,12 +34,12 @@ impl Handle {
     ///
     /// # Errors
     /// Where Janus says no.
-    pub(crate) async fn open(base: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn open(base: &str, plugin: Plugin) -> anyhow::Result<Self> {
         let base = base.trim_end_matches('/');
         let session = format!("{base}/{}", id(&post(base, &json!({ "janus": "create", "transaction": "t" })).await?)?);
-        let attach = json!({ "janus": "attach", "plugin": "janus.plugin.streaming", "transaction": "t" });
+        let attach = json!({ "janus": "attach", "plugin": plugin.name(), "transaction": "t" });
         let handle = format!("{session}/{}", id(&post(&session, &attach).await?)?);
-        Ok(Self { session, handle, mount: None })
+        Ok(Self { session, handle, plugin, owned: None })
     }
 
     /// Makes a mount point with so many threads that help sending; returns the ports for pictures and for sounds.
@@ -53,7 +57,7 @@ impl Handle {
         let made = self.say(create, None).await?;
         let ports = made.pointer("/plugindata/data/stream/ports").and_then(Value::as_array);
         let ports = ports.with_context(|| format!("Janus made no mount point: {made}"))?;
-        self.mount = Some(number);
+        self.owned = Some(json!({ "request": "destroy", "id": number }));
         let port = |kind: &str| {
             let found = ports.iter().find(|port| port.get("type").and_then(Value::as_str) == Some(kind));
             found.and_then(|port| port.get("port")).and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok())
@@ -61,12 +65,20 @@ impl Handle {
         Ok([port("video").context("no port for pictures")?, port("audio").unwrap_or(0)])
     }
 
-    /// Asks to watch; returns the offer.
+    /// Asks to watch a mount point or a room; returns the offer.
     ///
     /// # Errors
     /// Where Janus says no.
     pub(crate) async fn watch(&self, number: u64) -> anyhow::Result<String> {
+        if self.plugin == Plugin::Videoroom {
+            return self.visit(number).await;
+        }
         self.say(json!({ "request": "watch", "id": number }), None).await?;
+        self.description().await
+    }
+
+    /// The next offer or answer among the session's events.
+    async fn description(&self) -> anyhow::Result<String> {
         for _ in 0..EVENTS_MAX {
             let url = format!("{}?maxev=1", self.session);
             let event = http::request(Method::GET, &url, None, String::new()).await?;
@@ -76,7 +88,7 @@ impl Handle {
             }
             ensure!(event.pointer("/plugindata/data/error").is_none(), "Janus: {event}");
         }
-        bail!("Janus made no offer")
+        bail!("Janus made no offer and no answer")
     }
 
     /// Answers the offer.
@@ -88,10 +100,10 @@ impl Handle {
         self.say(json!({ "request": "start" }), Some(jsep)).await.map(|_| ())
     }
 
-    /// Ends it, and its mount point.
+    /// Ends it, and its mount point or room.
     pub(crate) async fn end(&self) {
-        if let Some(mount) = self.mount {
-            let _ = self.say(json!({ "request": "destroy", "id": mount }), None).await;
+        if let Some(destroy) = &self.owned {
+            let _ = self.say(destroy.clone(), None).await;
         }
         let _ = post(&self.session, &json!({ "janus": "destroy", "transaction": "t" })).await;
     }
@@ -148,7 +160,7 @@ mod tests {
 
     /// As Janus 1.1.2 wrote it.
     const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=Mountpoint 7\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
-        a=fingerprint:sha-256 8F:F7:01:7C:DC:5A:1C:C2:BF:52:3D:EA:7B:AA:38:EE:01:0E:99:D1:74:D9:A3:0F:D7:88:BA:95:A0:BF:DC:E7\r\n\
+        a=fingerprint:sha-256 8F:F7:01:7C:DC:5A:1C:C2:0F:52:3D:EA:7B:0A:38:EE:01:0E:99:D1:74:D9:A3:0F:D7:88:0A:95:A0:0F:DC:E7\r\n\
         a=ice-lite\r\nm=video 9 UDP/TLS/RTP/SAVPF 102 103\r\nc=IN IP4 127.0.0.1\r\na=sendonly\r\na=mid:0\r\na=rtcp-mux\r\n\
         a=ice-ufrag:95mJ\r\na=ice-pwd:faUcFOgxtQNjP96k0aBig5\r\na=setup:actpass\r\na=rtpmap:102 H264/90000\r\n\
         a=rtcp-fb:102 nack\r\na=fmtp:102 packetization-mode=1;profile-level-id=42c01f\r\na=rtpmap:103 rtx/90000\r\n\
