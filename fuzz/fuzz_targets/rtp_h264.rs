@@ -31,6 +31,7 @@ fuzz_target!(|data: &[u8]| {
             now,
             RtpPacket {
                 codec: Codec::H264,
+                layer: 0,
                 seq: due,
                 time: MediaTime(i64::from(header.timestamp)),
                 wall: WallTime(i64::from(header.ssrc.0) * 1_000),

@@ -15,14 +15,17 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
 fuzz_target!(|bytes: &[u8]| {
     let Some((&mode, bytes)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let wanted = if mode & 1 == 0 { Wanted::Receive } else { Wanted::Send { video: Some(0x42_e0_1f), audio: true } };
+    let layers = 1 + (mode >> 1 & 3);
+    let send = Wanted::Send { video: Some(0x42_e0_1f), audio: true, layers };
+    let wanted = if mode & 1 == 0 { Wanted::Receive } else { send };
     let offering = Offering::new(&CONFIG, wanted, Instant::now()).expect("our own offer");
     match offering.accept(text, Instant::now()) {
         Err(error) => assert!(error.to_string().len() < 640, "a sentence, not an echo"),
         Ok(mut leg) => {
             leg.close();
+            let mut out = rtc::Batch::new(1 << 16);
             for _ in 0..64 {
-                if let Output::Timeout(_) = leg.poll_output() {
+                if let Output::Timeout(_) = leg.poll_output(&mut out) {
                     return;
                 }
             }

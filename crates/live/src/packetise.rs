@@ -117,6 +117,7 @@ fn packet(next: &mut SeqNo, now: Instant, time: MediaTime, frame: &Frame, payloa
     let seq = std::mem::replace(next, next.next());
     RtpPacket {
         codec: frame.codec,
+        layer: 0,
         seq,
         time,
         wall: frame.wall,

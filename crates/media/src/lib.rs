@@ -18,6 +18,6 @@ pub mod vp8;
 pub mod vp9;
 
 pub use frame::{Flags, Frame, Payload};
-pub use packet::{RtpPacket, SeqNo, Ssrc};
+pub use packet::{LAYERS_MAX, RtpPacket, SeqNo, Ssrc};
 pub use time::{MediaTime, WallTime};
 pub use track::{Codec, Config, Kind, TrackInfo};

@@ -33,12 +33,19 @@ impl SeqNo {
     }
 }
 
+/// Layers of a picture at most: browsers have no more.
+pub const LAYERS_MAX: usize = 3;
+
 /// One RTP packet without its wire header: what every egress needs to know, parsed once at ingress.
 /// Cloning shares the payload.
 #[derive(Clone, Debug)]
 pub struct RtpPacket {
     /// The coding of the track.
     pub codec: Codec,
+    /// Which of the codings of one picture it is, where the sender sends several (simulcast, RFC 8853), in the order in
+    /// which it names them: below `LAYERS_MAX`, and 0 where there is one. Each layer has sequence numbers and times of its
+    /// own; `wall` is common to them.
+    pub layer: u8,
     /// Extended sequence number of the source track.
     pub seq: SeqNo,
     /// RTP timestamp, extended, in ticks of the codec's RTP clock (90 kHz video, 48 kHz Opus).

@@ -17,7 +17,7 @@ use stentor_rtc::{
 
 const CLIENT: &str = "198.51.100.7:5000";
 const SERVER: &str = "203.0.113.1:3478";
-const SEND: Wanted = Wanted::Send { video: Some(0x42_c0_1e), audio: true };
+const SEND: Wanted = Wanted::Send { video: Some(0x42_c0_1e), audio: true, layers: 1 };
 
 fn config(addr: &str, now: Instant) -> Config {
     Config::new(addr.parse().unwrap(), Certificate::generate().unwrap(), WallTime(0), now)
@@ -116,9 +116,9 @@ fn what_we_offer_to_send_arrives() {
     }
     let all: Vec<u64> = (0..10).collect();
     assert_eq!((world.packets(1, Kind::Video), world.packets(1, Kind::Audio)), (all.clone(), all));
-    world.legs[1].request_key_frame(Kind::Video);
+    world.legs[1].request_key_frame(Kind::Video, 0);
     world.run(Duration::from_secs(1));
-    assert!(world.events[0].iter().any(|event| matches!(event, Event::KeyFrameRequested { kind: Kind::Video })));
+    assert!(world.events[0].iter().any(|event| matches!(event, Event::KeyFrameRequested { kind: Kind::Video, .. })));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn answers_with_faults_are_refused_in_sentences() {
 #[test]
 fn an_offer_for_nothing_is_none() {
     let now = Instant::now();
-    assert!(Offering::new(&config(CLIENT, now), Wanted::Send { video: None, audio: false }, now).is_err());
+    assert!(Offering::new(&config(CLIENT, now), Wanted::Send { video: None, audio: false, layers: 1 }, now).is_err());
 }
 
 proptest! {
@@ -190,4 +190,59 @@ proptest! {
             leg.close();
         }
     }
+}
+
+#[test]
+fn a_picture_in_layers_arrives_as_sequences_of_their_own_and_key_frames_are_asked_of_one() {
+    let wanted = Wanted::Send { video: Some(0x42_c0_1e), audio: true, layers: 3 };
+    let mut world = World::new(wanted, Purpose::Publish);
+    world.run(Duration::from_secs(2));
+    assert!(world.legs.iter().all(Leg::is_connected));
+    let payload: Arc<[u8]> = Arc::from(vec![0x65; 100]);
+    for number in 0..10u64 {
+        for layer in 0..4u8 {
+            let packet = Outgoing {
+                codec: Codec::H264,
+                seq: 1_000 * (u64::from(layer) + 1) + number,
+                time: u32::from(layer) * 1_000_000_000 + number as u32 * 3_000,
+                wall: WallTime(0),
+                marker: true,
+                payload: &payload,
+                padding: 0,
+                audio_level: None,
+            };
+            assert_eq!(world.legs[0].send_layer(world.now, layer, packet).is_ok(), layer < 3);
+        }
+        world.run(Duration::from_millis(33));
+    }
+    world.run(Duration::from_secs(2));
+    let mut walls: Vec<Vec<i64>> = Vec::new();
+    for layer in 0..3u8 {
+        let packets: Vec<_> = world.events[1]
+            .iter()
+            .filter_map(|event| match event {
+                Event::Packet { kind: Kind::Video, packet } if packet.layer == layer => Some(packet),
+                _ => None,
+            })
+            .collect();
+        let numbers: Vec<u64> = packets.iter().map(|packet| packet.seq.0 & 0xffff).collect();
+        let first = 1_000 * (u64::from(layer) + 1);
+        assert_eq!(numbers, (first..first + 10).collect::<Vec<_>>(), "layer {layer}");
+        walls.push(packets.iter().map(|packet| packet.wall.0).collect());
+    }
+    for (low, high) in walls[0].iter().zip(&walls[2]) {
+        assert!((low - high).abs() < 20_000, "one picture has one wall time: {low} and {high}");
+    }
+    for layer in [2, 0] {
+        world.legs[1].request_key_frame(Kind::Video, layer);
+    }
+    world.run(Duration::from_secs(1));
+    let asked: Vec<u8> = world.events[0]
+        .iter()
+        .filter_map(|event| match event {
+            Event::KeyFrameRequested { kind: Kind::Video, layer } => Some(*layer),
+            _ => None,
+        })
+        .collect();
+    assert!(asked.contains(&0) && asked.contains(&2) && !asked.contains(&1), "{asked:?}");
 }

@@ -235,3 +235,68 @@ fn a_leg_never_wants_to_be_woken_in_less_than_a_tick() {
         }
     }
 }
+
+/// Chromium's offer with `sendEncodings` of these names.
+fn layered(rids: &[&str], simulcast: &str) -> String {
+    let mut offer = PUBLISH.to_owned();
+    let video = offer.find("m=video").unwrap();
+    let head = &offer[video..];
+    let ssrc = head.find("a=ssrc").map_or(offer.len(), |at| video + at);
+    offer.truncate(ssrc);
+    let known = |uri: &str| offer[video..].contains(uri);
+    let mut lines = String::new();
+    for (id, uri) in [(10, "rtp-stream-id"), (11, "repaired-rtp-stream-id")] {
+        let uri = format!("urn:ietf:params:rtp-hdrext:sdes:{uri}");
+        if !known(&format!(" {uri}\r\n")) {
+            lines += &format!("a=extmap:{id} {uri}\r\n");
+        }
+    }
+    for rid in rids {
+        lines += &format!("a=rid:{rid} send\r\n");
+    }
+    offer + &lines + &format!("a=simulcast:{simulcast}\r\n")
+}
+
+#[test]
+fn layers_that_a_browser_sends_are_taken_in_its_order_three_at_most() {
+    let answer = publish(&layered(&["l", "m", "h"], "send l;m;h"));
+    for line in ["a=rid:l recv", "a=rid:m recv", "a=rid:h recv", "a=simulcast:recv l;m;h"] {
+        assert!(has(&answer.sdp, "video", line), "{line} in {:#?}", section(&answer.sdp, "video"));
+    }
+    let video = section(&answer.sdp, "video");
+    assert_eq!(video.iter().filter(|line| line.contains("rtp-stream-id")).count(), 2, "{video:#?}");
+    let answer = publish(&layered(&["1", "2", "3", "4", "5"], "recv 9 send 1,2;~3;4;5"));
+    assert!(has(&answer.sdp, "video", "a=simulcast:recv 1;3;4"), "{}", answer.sdp);
+    assert!(!answer.sdp.contains("a=rid:5"));
+}
+
+#[test]
+fn what_is_no_simulcast_is_answered_as_one_picture() {
+    let long = "x".repeat(9);
+    for (rids, simulcast) in [
+        (&["l", "m"][..], ""),
+        (&["l", "m"], "recv l;m"),
+        (&["l"], "send l"),
+        (&["l"], "send l;m"),
+        (&["l"], "send l;l"),
+        (&["a b", "c"], "send a b;c"),
+        (&["a-b", "c"], "send a-b;c"),
+        (&[&long, "c"], "send xxxxxxxxx;c"),
+        (&["l", "m"], "send ;;;;,,~"),
+        (&["l", "m"], "send"),
+    ] {
+        let answer = publish(&layered(rids, simulcast));
+        let video = section(&answer.sdp, "video");
+        assert!(!answer.sdp.contains("a=rid") && !answer.sdp.contains("simulcast"), "{simulcast}: {video:#?}");
+        assert!(!answer.sdp.contains("rtp-stream-id"), "{simulcast}");
+    }
+    let unnamed = layered(&["l", "m"], "send l;m").replace("rtp-stream-id", "something-else");
+    assert!(!publish(&unnamed).sdp.contains("simulcast"), "packets that do not name their layer");
+    let many: Vec<String> = (0..1_000).map(|number| format!("r{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert!(has(
+        &publish(&layered(&many, &format!("send {}", many.join(";")))).sdp,
+        "video",
+        "a=simulcast:recv r0;r1;r2"
+    ));
+}

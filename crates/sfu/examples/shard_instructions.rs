@@ -127,6 +127,7 @@ impl World {
             payload.resize(PAYLOAD_BYTES, 0xab);
             RtpPacket {
                 codec: Codec::H264,
+                layer: 0,
                 seq: SeqNo(self.seq + place),
                 time: MediaTime((self.seq / PACKETS * 3_000) as i64),
                 wall: WallTime(0),

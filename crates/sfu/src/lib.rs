@@ -6,10 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod demux;
+mod layers;
 mod ring;
 mod shard;
 mod stats;
 mod subscription;
+mod tap;
 mod track;
 mod wheel;
 

@@ -225,6 +225,16 @@ impl Ring {
         }
     }
 
+    /// What follows came after a time in which nothing was taken in: leaves out of it what is here already. Where that does
+    /// not reach back to what is here, something is missing between them.
+    pub(crate) fn resume(&mut self, entries: &mut Vec<Entry>) {
+        if entries.first().is_some_and(|first| self.find(first.seq).is_some()) {
+            entries.retain(|entry| self.find(entry.seq).is_none());
+        } else {
+            (self.key, self.unclear) = (None, None);
+        }
+    }
+
     /// The newest key frame.
     pub(crate) fn key(&self) -> Option<Beginning> {
         self.key.map(|key| key.beginning)
@@ -234,6 +244,11 @@ impl Ring {
     pub(crate) fn since_key(&self) -> Vec<Entry> {
         let place = self.key().and_then(|key| usize::try_from(key.place.checked_sub(self.first)?).ok());
         place.map_or(Vec::new(), |place| self.entries.iter().skip(place).cloned().collect())
+    }
+
+    /// The wall time of the packet that came last.
+    pub(crate) fn last_wall(&self) -> Option<WallTime> {
+        self.entries.back().map(|entry| entry.wall)
     }
 
     /// The latest time in the ring.

@@ -117,6 +117,8 @@ pub struct ShardStats {
     pub starts_from_ring: u64,
     /// Viewers that fell behind and jumped to the newest key frame.
     pub jumps: u64,
+    /// Viewers that went over to another layer of a picture.
+    pub layer_switches: u64,
     /// Legs that this shard was given because their peer came to it first.
     pub legs_claimed: u64,
     /// Legs now, and those that nobody has claimed yet and whose home is here.
@@ -157,6 +159,7 @@ impl ShardStats {
             ("key_frames_requested", self.key_frames_requested),
             ("starts_from_ring", self.starts_from_ring),
             ("jumps", self.jumps),
+            ("layer_switches", self.layer_switches),
             ("legs_claimed", self.legs_claimed),
             ("legs", self.legs),
             ("legs_connected", self.legs_connected),

@@ -1,12 +1,16 @@
-//! One viewer of one track: where it is in the ring, and how its numbers differ from the track's.
+//! One viewer of one track: which layer it gets, where it is in the ring, and how its numbers differ from the track's.
 
 use std::time::{Duration, Instant};
 
 use media::{Codec, Kind, MediaTime, SeqNo, WallTime};
-use rtc::{Batch, Leg, NotSent, Outgoing};
+use rtc::{
+    Batch, Leg, NotSent, Outgoing,
+    bandwidth::{Rising, choose_layer, wanted_bps},
+};
 use smallvec::SmallVec;
 
 use crate::{
+    layers::{Layers, Ranked},
     ring::{Beginning, Entry, Ring, SEQ_JUMP},
     shard::TrackKey,
     stats::Drop,
@@ -24,6 +28,10 @@ const STRETCHES_MAX: usize = 4;
 const SQUEEZE: i64 = 64;
 /// A replay after a loss is squeezed between two frames: into so many ticks of the RTP clock, half a frame at 60 Hz.
 const REPLAY_TICKS: i64 = 750;
+/// A viewer that gets another layer begins with a key frame of it that is no further behind what it has got, in microseconds.
+const BEHIND_MAX_US: i64 = 300_000;
+/// A picture whose end does not come is given up for another layer after this long, in microseconds.
+const UNFINISHED_US: i64 = 200_000;
 /// A viewer gets one replay in this time.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -60,6 +68,9 @@ struct Stretch {
     /// The viewer's less the track's.
     shift: i64,
     squeeze: Option<Squeeze>,
+    /// What is added to times.
+    offset: i64,
+    layer: usize,
 }
 
 /// One viewer of one track.
@@ -68,6 +79,10 @@ pub(crate) struct Subscription {
     pub(crate) track: TrackKey,
     pub(crate) codec: Codec,
     rate_hz: u32,
+    layer: usize,
+    /// The layer that it gets from its next key frame on.
+    wanted: usize,
+    rising: Rising,
     state: State,
     /// It has a backlog to catch up with, which goes out in small parts.
     behind: bool,
@@ -87,8 +102,10 @@ pub(crate) struct Subscription {
     goes_on: bool,
     /// What is added to times, so that they go on.
     offset: i64,
-    /// The latest time that was sent, and when.
-    latest: Option<(MediaTime, Instant)>,
+    /// The latest time that was sent, when, and the wall time of it.
+    latest: Option<(MediaTime, Instant, WallTime)>,
+    /// The time of the picture of which something was sent, but not the end.
+    unfinished: Option<MediaTime>,
 }
 
 /// Where the numbers and times of a peer are when it gets no more of a track: those of the next track of this kind go on
@@ -107,6 +124,9 @@ impl Subscription {
             track,
             codec,
             rate_hz: rtp_rate_hz(codec),
+            layer: 0,
+            wanted: 0,
+            rising: Rising::default(),
             state: State::Waiting,
             behind: false,
             renumber: None,
@@ -120,12 +140,13 @@ impl Subscription {
             goes_on: after.is_some(),
             offset: 0,
             latest: None,
+            unfinished: None,
         }
     }
 
     /// Where another track goes on.
     pub(crate) fn ending(&self) -> Option<Ending> {
-        let latest = self.latest.map(|(time, at)| Ending { number: self.highest_viewer, time, at });
+        let latest = self.latest.map(|(time, at, _)| Ending { number: self.highest_viewer, time, at });
         latest.or(self.after)
     }
 
@@ -134,9 +155,40 @@ impl Subscription {
         self.state == State::Waiting
     }
 
+    /// The layer that it gets.
+    pub(crate) fn layer(&self) -> usize {
+        self.layer
+    }
+
+    /// The layer that it gets from its next key frame on.
+    pub(crate) fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// The layer that it waits for a key frame of.
+    pub(crate) fn awaits(&self) -> Option<usize> {
+        (self.waits() || self.wanted != self.layer).then_some(self.wanted)
+    }
+
+    /// Chooses the layer by what fits to the viewer, of those that it may get. `beside_bps` is what else goes to it.
+    pub(crate) fn choose(&mut self, ranked: &Ranked, leg: &mut Leg, beside_bps: u64, now: Instant) {
+        let Some(top) = ranked.len().checked_sub(1) else { return };
+        let rates: SmallVec<[u64; 4]> = ranked.iter().map(|(_, bps)| *bps).collect();
+        let current = ranked.iter().position(|(place, _)| *place == self.wanted);
+        let fits = leg.estimate_bps().map(|bps| bps.saturating_sub(beside_bps));
+        let proven = leg.proven_bps(now).map(|bps| bps.saturating_sub(beside_bps));
+        let chosen = fits.map_or(top, |fits| {
+            // Whoever has got nothing yet, or whose layer has ended, gets what fits at once.
+            let current = current.filter(|_| self.latest.is_some()).unwrap_or(top);
+            choose_layer(&mut self.rising, now, fits, proven, current, &rates)
+        });
+        self.wanted = ranked.get(chosen).map_or(self.wanted, |(place, _)| *place);
+        leg.want(wanted_bps(chosen, &rates).map(|bps| bps.saturating_add(beside_bps)));
+    }
+
     /// Whether there is something that it has not got yet.
-    pub(crate) fn has_unsent(&self, ring: &Ring) -> bool {
-        matches!(self.state, State::At(place) if place < ring.end())
+    pub(crate) fn has_unsent(&self, layers: &Layers) -> bool {
+        matches!(self.state, State::At(place) if layers.ring(self.layer).is_some_and(|ring| place < ring.end()))
     }
 
     /// Begins with the next packet.
@@ -144,15 +196,60 @@ impl Subscription {
         self.state = State::At(ring.end());
     }
 
-    /// Begins with the key frame of the ring, squeezed so that its last frame has its true time. False where the ring
-    /// has none.
-    pub(crate) fn start_from(&mut self, ring: &Ring) -> bool {
+    /// Begins with the key frame that is kept of the wanted layer, or of a lower one, squeezed so that its last frame has
+    /// its true time. False where there is none.
+    pub(crate) fn start_from(&mut self, layers: &Layers) -> bool {
+        let places = (0..layers.len()).filter(|place| layers.is_within(*place, self.wanted));
+        let has_key = |place: &usize| layers.has_beginning(*place);
+        // The wanted one is within itself; of the others any, since it is for a moment only.
+        let place = Some(self.wanted).filter(has_key).or_else(|| places.rev().find(has_key));
+        place.is_some_and(|place| self.begin_with_key(place, layers))
+    }
+
+    /// Begins with the key frame of a ring: the same or another layer's.
+    fn begin_with_key(&mut self, layer: usize, layers: &Layers) -> bool {
+        let Some(ring) = layers.ring(layer) else { return false };
         let (Some(beginning), Some(to)) = (ring.key(), ring.newest()) else { return false };
-        let from = beginning.time;
-        let base = to + -((to - from) / SQUEEZE);
-        let base = self.played().map_or(base, |played| base.max(played + 1));
-        self.begin_at(beginning, Some(Squeeze { from, to, base, ticks: (to - base).max(0) }));
+        self.turn_to(layer, ring, beginning);
+        let floor = self.played().map(|played| played + 1);
+        self.begin_at(beginning, Some(squeezed_from(beginning.time, to, floor)));
         true
+    }
+
+    /// Whether a viewer that waits may begin with a key frame of this layer.
+    pub(crate) fn may_begin(&self, layer: usize, layers: &Layers) -> bool {
+        self.waits() && layers.is_within(layer, self.wanted)
+    }
+
+    /// The times of another layer go on from those of the last, by the wall clock that they share.
+    fn turn_to(&mut self, layer: usize, ring: &Ring, beginning: Beginning) {
+        let other = std::mem::replace(&mut self.layer, layer) != layer;
+        let Some((time, _, wall)) = self.latest.filter(|_| other) else { return };
+        let key_wall = ring.get(beginning.place).map_or(wall, |entry| entry.wall);
+        self.offset = (time + ticks(key_wall - wall, self.rate_hz)) - beginning.time;
+    }
+
+    /// Goes over to the wanted layer, where a key frame of it is there: true where it did. The picture that goes out is
+    /// finished first.
+    fn turn(&mut self, layers: &Layers, leg: &mut Leg, now: Instant, out: &mut Batch, done: &mut Written) -> bool {
+        let ring = layers.ring(self.wanted).filter(|_| self.wanted != self.layer);
+        let Some(key) = ring.and_then(|ring| ring.get(ring.key()?.place)) else { return false };
+        if self.latest.is_some_and(|(_, _, wall)| wall - key.wall > BEHIND_MAX_US) {
+            return false;
+        }
+        let key_wall = key.wall;
+        if let (Some(time), Some(old)) = (self.unfinished, layers.ring(self.layer)) {
+            self.write_while(old, leg, now, out, done, |entry| entry.time == time);
+            let next = if let State::At(place) = self.state { old.get(place) } else { None };
+            let ends = next.is_some_and(|entry| entry.time != time);
+            let overdue = self.latest.is_none_or(|(_, _, wall)| key_wall - wall > UNFINISHED_US);
+            if self.unfinished.is_some() && !ends && !(next.is_none() && overdue) {
+                return false;
+            }
+        }
+        done.turned += 1;
+        self.unfinished = None;
+        self.begin_with_key(self.wanted, layers)
     }
 
     /// Plays the ring once more between the last frame and the next, for a viewer that lost its picture of a source that
@@ -171,21 +268,23 @@ impl Subscription {
         true
     }
 
-    /// Begins live with the key frame that the ring has now. Where it is older than what the viewer was sent last, since its
-    /// first packet came late, it is squeezed: times that go back freeze players.
-    pub(crate) fn begin_live(&mut self, ring: &Ring) {
+    /// Begins live with the key frame that the layer has now. Where it is older than what the viewer was sent last, since
+    /// its first packet came late, or that was of another layer, it is squeezed: times that go back freeze players.
+    pub(crate) fn begin_live(&mut self, layer: usize, layers: &Layers) {
+        let Some(ring) = layers.ring(layer) else { return };
         let Some(beginning) = ring.key() else { return };
+        self.turn_to(layer, ring, beginning);
         if self.played().is_some_and(|played| played >= beginning.time) {
-            self.start_from(ring);
+            self.begin_with_key(layer, layers);
         } else {
             self.begin_at(beginning, None);
         }
         self.behind = false;
     }
 
-    /// The latest time that the viewer was sent, by the track's clock.
+    /// The latest time that the viewer was sent, by the clock of the layer.
     fn played(&self) -> Option<MediaTime> {
-        self.latest.map(|(time, _)| time + -self.offset)
+        self.latest.map(|(time, ..)| time + -self.offset)
     }
 
     fn begin_at(&mut self, beginning: Beginning, squeeze: Option<Squeeze>) {
@@ -197,28 +296,47 @@ impl Subscription {
     }
 
     /// Sends what the viewer has not got yet, as much as may go at once.
-    pub(crate) fn write(&mut self, ring: &Ring, leg: &mut Leg, now: Instant, out: &mut Batch, done: &mut Written) {
-        let State::At(mut place) = self.state else { return };
-        if place < ring.start() {
+    pub(crate) fn write(&mut self, layers: &Layers, leg: &mut Leg, now: Instant, out: &mut Batch, done: &mut Written) {
+        if self.waits() {
+            return;
+        }
+        done.lost = false;
+        if !self.turn(layers, leg, now, out, done) && !self.has_unsent(layers) {
+            return;
+        }
+        let Some(ring) = layers.ring(self.layer) else { return };
+        if matches!(self.state, State::At(place) if place < ring.start()) {
             done.jumped += 1;
-            if !self.start_from(ring) {
+            if !self.begin_with_key(self.layer, layers) {
                 self.state = State::Waiting;
                 return;
             }
-            let State::At(start) = self.state else { return };
-            place = start;
         }
+        self.write_while(ring, leg, now, out, done, |_| true);
+        if done.lost && !self.begin_with_key(self.layer, layers) {
+            self.state = State::Waiting;
+        }
+    }
+
+    fn write_while(
+        &mut self,
+        ring: &Ring,
+        leg: &mut Leg,
+        now: Instant,
+        out: &mut Batch,
+        done: &mut Written,
+        goes: impl Fn(&Entry) -> bool,
+    ) {
+        let State::At(mut place) = self.state else { return };
         let most = if self.behind { BURST } else { LIVE_MAX };
         // Sound is little, and is missed at once: it passes, and what it takes is taken from the picture.
         let mut allowance = if self.codec.kind() == Kind::Audio { usize::MAX } else { leg.allowance(now) };
         for _ in 0..most {
-            let Some(entry) = ring.get(place) else { break };
+            let Some(entry) = ring.get(place).filter(|entry| goes(entry)) else { break };
             if self.has_lost_its_place(entry) {
                 // What the pictures behind a long gap refer to is lost, and players would not see the gap.
                 done.jumped += 1;
-                if !self.start_from(ring) {
-                    self.state = State::Waiting;
-                }
+                done.lost = true;
                 return;
             }
             if entry.payload.len() > allowance {
@@ -240,7 +358,7 @@ impl Subscription {
     /// Sends a packet once more that the viewer misses, by the number that it had for the viewer.
     pub(crate) fn repair(
         &self,
-        ring: &Ring,
+        layers: &Layers,
         number: u16,
         leg: &mut Leg,
         now: Instant,
@@ -251,24 +369,37 @@ impl Subscription {
         let own = |stretch: &&Stretch| seq <= self.highest_viewer && !(self.goes_on && seq < stretch.first);
         let stretch = stretch.filter(own).ok_or(Drop::NotRepairable)?;
         let source = seq.checked_add_signed(-stretch.shift).ok_or(Drop::NotRepairable)?;
+        let too_much = leg.estimate_bps().is_some_and(|fits| fits < layers.rate_bps(stretch.layer));
+        if stretch.layer != self.wanted && too_much {
+            // The way is full of this layer, which is left for that: repairs of it would delay what comes instead.
+            return Err(Drop::NotRepairable);
+        }
+        let ring = layers.ring(stretch.layer).ok_or(Drop::NotRepairable)?;
         let entry = ring.find(SeqNo(source)).ok_or(Drop::NotRepairable)?;
-        leg.resend(now, self.codec.kind(), self.outgoing(entry, seq, stretch.squeeze), out).map_err(why)
+        leg.resend(now, self.codec.kind(), self.outgoing(entry, seq, stretch.squeeze, stretch.offset), out).map_err(why)
     }
 
     fn send(&mut self, entry: &Entry, leg: &mut Leg, now: Instant, out: &mut Batch) -> Result<(), Drop> {
         if entry.time < self.from {
             return Err(Drop::BeforeStart);
         }
-        let seq = self.number(entry.seq.0).ok_or(Drop::BeforeStart)?;
         let time = self.squeezed(entry.time, self.squeeze);
-        if let Some(after) = self.after.take() {
+        if let Some(after) = self.after {
             let passed = now.saturating_duration_since(after.at).as_micros() * u128::from(self.rate_hz) / 1_000_000;
             let passed = i64::try_from(passed).unwrap_or(0).max(1);
             self.offset = after.time + passed - time;
         }
+        let seq = self.number(entry.seq.0).ok_or(Drop::BeforeStart)?;
+        self.after = None;
         let time = time + self.offset;
-        self.latest = Some((self.latest.map_or(time, |(latest, _)| latest.max(time)), now));
-        leg.send(now, self.codec.kind(), self.outgoing(entry, seq, self.squeeze), out).map_err(why)
+        let outgoing = self.outgoing(entry, seq, self.squeeze, self.offset);
+        if self.latest.is_none_or(|(latest, ..)| time >= latest) {
+            self.latest = Some((time, now, outgoing.wall));
+        } else if let Some((_, at, _)) = &mut self.latest {
+            *at = now;
+        }
+        self.unfinished = (!entry.marker).then_some(entry.time);
+        leg.send(now, self.codec.kind(), outgoing, out).map_err(why)
     }
 
     fn squeezed(&self, time: MediaTime, squeeze: Option<Squeeze>) -> MediaTime {
@@ -281,13 +412,13 @@ impl Subscription {
         goes_on && self.highest_source.abs_diff(entry.seq.0) > SEQ_JUMP
     }
 
-    fn outgoing<'a>(&self, entry: &'a Entry, seq: u64, squeeze: Option<Squeeze>) -> Outgoing<'a> {
+    fn outgoing<'a>(&self, entry: &'a Entry, seq: u64, squeeze: Option<Squeeze>, offset: i64) -> Outgoing<'a> {
         let time = self.squeezed(entry.time, squeeze);
         let shift_us = MediaTime(time - entry.time).as_micros(self.rate_hz);
         Outgoing {
             codec: self.codec,
             seq,
-            time: (time + self.offset).0 as u32,
+            time: (time + offset).0 as u32,
             wall: WallTime(entry.wall.0.saturating_add(shift_us)),
             marker: entry.marker,
             payload: &entry.payload,
@@ -313,7 +444,8 @@ impl Subscription {
                 self.stretches.remove(0);
             }
             let shift = first.cast_signed().checked_sub(i64::try_from(origin).ok()?)?;
-            self.stretches.push(Stretch { first, shift, squeeze: self.squeeze });
+            let (squeeze, offset, layer) = (self.squeeze, self.offset, self.layer);
+            self.stretches.push(Stretch { first, shift, squeeze, offset, layer });
             (self.highest_source, self.highest_viewer) = (origin, first);
         }
         let stretch = self.stretches.last()?;
@@ -342,7 +474,25 @@ fn why(error: NotSent) -> Drop {
 pub(crate) struct Written {
     pub(crate) sent: u64,
     pub(crate) jumped: u64,
+    /// How often another layer began.
+    pub(crate) turned: u64,
+    /// What comes next in the ring does not go on from what was sent.
+    lost: bool,
     pub(crate) dropped: SmallVec<[Drop; 4]>,
+}
+
+/// A stretch from a key frame to the newest that is played in less time, so that the newest has its true time; where nothing
+/// may be before `floor`, and much of it would be, it comes late, and times are true again after twice that.
+fn squeezed_from(from: MediaTime, to: MediaTime, floor: Option<MediaTime>) -> Squeeze {
+    let short = (to - from) / SQUEEZE;
+    let base = floor.map_or(to + -short, |floor| floor.max(to + -short));
+    let end = to.max(base + short.max(base - to));
+    Squeeze { from, to: end, base, ticks: end - base }
+}
+
+/// Microseconds as ticks of an RTP clock.
+pub(crate) fn ticks(us: i64, rate_hz: u32) -> i64 {
+    i64::try_from(i128::from(us) * i128::from(rate_hz) / 1_000_000).unwrap_or(0)
 }
 
 /// Ticks a second of a codec's RTP clock.
@@ -388,22 +538,23 @@ mod tests {
 
     #[test]
     fn a_key_frame_from_before_what_was_played_takes_nobody_back() {
-        let mut ring = Ring::default();
+        let mut layers = Layers::default();
         let limits = crate::ring::Limits { age_max: Duration::from_secs(3), bytes_max: 1_000 };
         for (seq, time, start) in [(1, 0, Start::No), (2, 3_000, Start::Yes), (3, 6_000, Start::No)] {
-            ring.push(Entry { seq: SeqNo(seq), time: MediaTime(time), start, ..entry() }, 90_000, limits);
+            let entry = Entry { seq: SeqNo(seq), time: MediaTime(time), start, ..entry() };
+            layers.at(0).unwrap().ring.push(entry, 90_000, limits);
         }
         let times = |played: Option<i64>| {
             let mut one = subscription();
-            one.latest = played.map(|played| (MediaTime(played), Instant::now()));
-            one.begin_live(&ring);
+            one.latest = played.map(|played| (MediaTime(played), Instant::now(), WallTime(0)));
+            one.begin_live(0, &layers);
             [3_000, 6_000, 9_000].map(|time| one.squeezed(MediaTime(time), one.squeeze).0)
         };
         assert_eq!(times(None), [3_000, 6_000, 9_000]);
         assert_eq!(times(Some(2_999)), [3_000, 6_000, 9_000]);
         assert_eq!(times(Some(3_500)), [5_954, 6_000, 9_000], "it goes on near the live edge");
-        assert_eq!(times(Some(5_990)), [5_991, 6_000, 9_000]);
-        assert_eq!(times(Some(6_700)), [6_701, 6_701, 9_000], "behind a replay");
+        assert_eq!(times(Some(5_990)), [5_991, 6_036, 9_000], "pictures keep times of their own");
+        assert_eq!(times(Some(6_700)), [6_701, 7_178, 9_000], "behind a replay");
     }
 
     #[test]
@@ -411,7 +562,7 @@ mod tests {
         let mut one = subscription();
         assert_eq!(one.number(70_000), Some(SEQ_FIRST));
         assert!(one.ending().is_none(), "nothing was sent");
-        one.latest = Some((MediaTime(9_000), Instant::now()));
+        one.latest = Some((MediaTime(9_000), Instant::now(), WallTime(0)));
         let mut two = Subscription::new(TrackKey(2), Codec::H264, one.ending());
         assert_eq!(two.ending().map(|ending| ending.number), Some(SEQ_FIRST), "it has not begun either");
         assert_eq!(two.number(5), Some(SEQ_FIRST + 1));

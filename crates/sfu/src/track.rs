@@ -6,10 +6,12 @@ use media::{Codec, Kind};
 use smallvec::SmallVec;
 
 use crate::{
-    ring::{Added, Entry, Limits, Ring},
+    layers::{Layers, Ranked},
+    ring::{Added, Entry, Limits},
     shard::{EventQueue, LegId, LegKey, Legs, Letter, Link, Mails, Pace, TrackId},
     stats::ShardStats,
-    subscription::rtp_rate_hz,
+    subscription::{Subscription, rtp_rate_hz},
+    tap::Tap,
 };
 
 /// A source is asked for a key frame this often at most because viewers wait for one.
@@ -48,11 +50,13 @@ impl Source {
     }
 }
 
-/// A shard that gets every packet.
+/// A shard that gets every packet of some layers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attached {
     pub(crate) shard: usize,
     pub(crate) link: Link,
+    /// A bit for each layer.
+    pub(crate) layers: u8,
 }
 
 /// Why a source is asked for a key frame.
@@ -71,14 +75,16 @@ pub(crate) struct Track {
     pub(crate) codec: Codec,
     pub(crate) source: Source,
     pub(crate) tapped: bool,
-    pub(crate) ring: Ring,
+    pub(crate) tap: Tap,
+    pub(crate) layers: Layers,
     pub(crate) viewers: Vec<LegKey>,
     /// Shards that have viewers of their own, where this one is the track's origin.
     pub(crate) attached: SmallVec<[Attached; 4]>,
     /// Where this is the origin, its epoch; where it is not, what its packets carry.
     pub(crate) link: Link,
     pub(crate) pace: Pace,
-    asked: Option<Instant>,
+    /// Where this is not the origin, the layers that the origin was told to send: a bit for each.
+    pub(crate) crossing: u8,
     /// When what waits in the ring goes to the viewers.
     pub(crate) due: Option<Instant>,
 }
@@ -90,12 +96,13 @@ impl Track {
             codec,
             source: Source::Fed,
             tapped: false,
-            ring: Ring::default(),
+            tap: Tap::default(),
+            layers: Layers::default(),
             viewers: Vec::new(),
             attached: SmallVec::new(),
             link: Link { watch: 0, epoch: 0 },
             pace,
-            asked: None,
+            crossing: 0,
             due: None,
         }
     }
@@ -105,10 +112,15 @@ impl Track {
     }
 
     /// Takes a packet in, and says whether viewers that wait may begin with it. `due` says when it goes out.
-    pub(crate) fn push(&mut self, entry: Entry, now: Instant) -> bool {
+    pub(crate) fn push(&mut self, layer: usize, entry: Entry, now: Instant) -> bool {
         let ends_frame = entry.marker && self.codec.kind() == Kind::Video;
         let limits = if self.source.is_fed() { FED } else { ASKABLE };
-        let added = self.ring.push(entry, rtp_rate_hz(self.codec), limits);
+        if !(self.source.is_remote() && self.layers.len() > 1) {
+            // What a layer takes is measured where all of it comes.
+            self.layers.count(layer, entry.payload.len(), now);
+        }
+        let Some(layer) = self.layers.at(layer) else { return false };
+        let added = layer.ring.push(entry, rtp_rate_hz(self.codec), limits);
         if !self.viewers.is_empty() {
             let at = if ends_frame { now } else { now + self.pace.hold() };
             self.due = Some(self.due.map_or(at, |due| due.min(at)));
@@ -116,18 +128,36 @@ impl Track {
         added == Added::Key
     }
 
-    /// Whether some connected viewer waits for a key frame.
-    pub(crate) fn has_waiting(&self, key: super::shard::TrackKey, legs: &Legs) -> bool {
-        self.viewers
-            .iter()
-            .filter_map(|viewer| legs.get(*viewer))
-            .any(|leg| leg.leg.is_connected() && leg.subscription(key).is_some_and(|subscription| subscription.waits()))
+    /// The layers that somebody waits for a key frame of: a bit for each.
+    pub(crate) fn awaited_layers(&self, key: super::shard::TrackKey, legs: &Legs) -> u8 {
+        let viewers = self.viewers.iter().filter_map(|viewer| legs.get(*viewer)).filter(|leg| leg.leg.is_connected());
+        let awaited = viewers.filter_map(|leg| leg.subscription(key)?.awaits());
+        let told =
+            Some(self.told_layer()).filter(|told| self.tapped && self.tap.layer().is_some_and(|now| now != *told));
+        awaited.chain(told).fold(0, |bits, layer| bits | bit(layer))
+    }
+
+    /// The layers that viewers here get or wait for: a bit for each.
+    pub(crate) fn used_layers(&self, key: super::shard::TrackKey, legs: &Legs) -> u8 {
+        let viewers = self.viewers.iter().filter_map(|viewer| legs.get(*viewer)?.subscription(key));
+        let sent = |own: &Subscription| if own.waits() { 0 } else { bit(own.layer()) };
+        viewers.fold(0, |bits, own| bits | sent(own) | bit(own.wanted()))
+    }
+
+    /// The layer that is told outside.
+    pub(crate) fn told_layer(&self) -> usize {
+        self.layers.highest(u8::MAX)
+    }
+
+    /// The layers that viewers may get.
+    pub(crate) fn ranked(&self, most: u8) -> Ranked {
+        self.layers.ranked(most)
     }
 
     /// Asks the source for a key frame, unless it was asked a moment ago.
     pub(crate) fn ask(
         &mut self,
-        why: Ask,
+        (layer, why): (usize, Ask),
         now: Instant,
         legs: &mut Legs,
         events: &mut EventQueue,
@@ -135,23 +165,29 @@ impl Track {
         stats: &mut ShardStats,
     ) {
         let interval = if why == Ask::Waiting { ASK_WAITING } else { ASK_LOST };
-        if self.codec.kind() == Kind::Audio || self.asked.is_some_and(|at| now.saturating_duration_since(at) < interval)
-        {
+        let Some(asked) = self.layers.get_mut(layer).map(|layer| &mut layer.asked) else { return };
+        if self.codec.kind() == Kind::Audio || asked.is_some_and(|at| now.saturating_duration_since(at) < interval) {
             return;
         }
-        self.asked = Some(now);
+        *asked = Some(now);
+        let layer = u8::try_from(layer).unwrap_or(0);
         if let Source::Remote { at, .. } = self.source {
-            return mails.post(at, Letter::Ask { track: self.id, why });
+            return mails.post(at, Letter::Ask { track: self.id, why, layer: Some(layer) });
         }
         stats.key_frames_requested += 1;
         match self.source {
             Source::Fed | Source::Remote { .. } => events.key_frame_wanted(self.id),
             Source::Leg(id) => {
                 if let Some((key, leg)) = legs.find_mut(id).filter(|(_, leg)| leg.leg.is_connected()) {
-                    leg.leg.request_key_frame(Kind::Video);
+                    leg.leg.request_key_frame(Kind::Video, layer);
                     legs.wrote(key);
                 }
             }
         }
     }
+}
+
+/// The bit of a layer.
+pub(crate) fn bit(layer: usize) -> u8 {
+    1u8.checked_shl(u32::try_from(layer).unwrap_or(u32::MAX)).unwrap_or(0)
 }

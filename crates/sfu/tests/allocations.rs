@@ -150,7 +150,7 @@ impl World {
             command(Command::AddTrack { id: track(number), codec, pace: Pace::Audience });
         }
         let peer = rtc::Config::new(PUBLISHER.parse().unwrap(), certificate.clone(), WallTime(WALL), now);
-        let wanted = Wanted::Send { video: Some(0x42e01f), audio: true };
+        let wanted = Wanted::Send { video: Some(0x42e01f), audio: true, layers: 1 };
         let offering = Offering::new(&peer, wanted, now).unwrap();
         let (leg, answer) = Leg::answer(&config, offering.sdp(), Purpose::Publish, now).unwrap();
         let publisher = offering.accept(&answer.sdp, now).unwrap();
@@ -276,6 +276,7 @@ impl World {
         let (now, wall) = (self.now, WallTime(WALL + micros));
         let packet = |codec, seq, time, marker, key_start, payload: &Arc<[u8]>| RtpPacket {
             codec,
+            layer: 0,
             seq: SeqNo(65_536 + seq),
             time: MediaTime(time),
             wall,

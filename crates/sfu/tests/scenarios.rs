@@ -167,6 +167,7 @@ fn fed(world: &World, seq: u64, ms: i64, payload: &[u8], marker: bool) -> RtpPac
     let payload = Bytes::copy_from_slice(payload);
     RtpPacket {
         codec: Codec::H264,
+        layer: 0,
         seq: SeqNo(seq),
         time: MediaTime(ms * 90),
         wall: WallTime(world.config.wall.0.0 + ms * 1_000),

@@ -331,6 +331,7 @@ fn fed(world: &World, seq: &mut u64, key: bool) -> Vec<RtpPacket> {
     let pictures = picture(Codec::H264, key, *seq);
     let packets = pictures.iter().zip(*seq..).map(|((payload, last), seq)| RtpPacket {
         codec: Codec::H264,
+        layer: 0,
         seq: SeqNo(seq),
         time: MediaTime(ms * 90),
         wall: WallTime(world.config.wall.0.0 + ms * 1_000),

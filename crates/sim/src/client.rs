@@ -143,7 +143,7 @@ impl Client {
                     marker: packet.marker,
                     payload: packet.payload,
                 })),
-                Output::Event(Event::KeyFrameRequested { kind }) => Ok(Said::KeyFrameRequested(kind)),
+                Output::Event(Event::KeyFrameRequested { kind, .. }) => Ok(Said::KeyFrameRequested(kind)),
                 Output::Event(Event::Repair { .. }) => Ok(Said::Nothing),
                 Output::Event(Event::Closed(reason)) => Ok(Said::Closed(reason)),
                 Output::Timeout(at) => Err(at),
@@ -199,7 +199,7 @@ impl Peer {
 
     pub(crate) fn request_key_frame(&mut self) {
         match self {
-            Self::Full(leg) => leg.request_key_frame(Kind::Video),
+            Self::Full(leg) => leg.request_key_frame(Kind::Video, 0),
             Self::Light(viewer) => viewer.request_key_frame(Kind::Video),
         }
     }

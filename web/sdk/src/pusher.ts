@@ -26,7 +26,12 @@ export interface LivePusherOptions extends UrlContext {
   token?: string;
   /** The picture's codec if the browser has it; H.264 by default, which every door of the server can pass on as it is. */
   codec?: VideoCodecName;
-  /** Limits of the picture, kbit/s. */
+  /**
+   * Sends the picture in three sizes side by side, so that the server can give each WebRTC viewer the one that fits its
+   * line. There is a third more to encode: the smaller ones have half and a quarter of the width. Off by default.
+   */
+  simulcast?: boolean;
+  /** Limits of the picture, kbit/s; of all its sizes together. */
   minBitrate?: number;
   maxBitrate?: number;
   /** Stops the pusher when aborted. */
@@ -227,6 +232,7 @@ export class LivePusher extends Emitter<LivePusherEvents> {
         endpoint: target.endpoint,
         token: this.#options.token,
         codec: this.#options.codec ?? 'h264',
+        simulcast: this.#options.simulcast ?? false,
         limits: this.#limits,
         signal,
         onConnected: () => this.#connected(),

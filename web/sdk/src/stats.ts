@@ -114,14 +114,18 @@ export class SenderStats {
   #last: Look | undefined;
 
   read(at: number, entries: readonly StatsEntry[]): PusherStats {
-    const video = entries.find((entry) => entry.type === 'outbound-rtp' && entry.kind === 'video');
+    // The picture may be sent in several sizes: what is said of it is of the biggest that is sent.
+    const videos = entries.filter((entry) => entry.type === 'outbound-rtp' && entry.kind === 'video');
+    const video = videos.reduce(bigger, videos[0]);
+    const ofAll = (name: 'bytesSent' | 'packetsSent'): number =>
+      videos.reduce((sum, entry) => sum + num(entry[name]), 0);
     const audio = entries.find((entry) => entry.type === 'outbound-rtp' && entry.kind === 'audio');
     const source = entries.find((entry) => entry.type === 'media-source' && entry.kind === 'audio');
     const remote = entries.filter((entry) => entry.type === 'remote-inbound-rtp');
     const look: Look = {
       at,
-      bytes: num(video?.bytesSent) + num(audio?.bytesSent),
-      videoBytes: num(video?.bytesSent),
+      bytes: ofAll('bytesSent') + num(audio?.bytesSent),
+      videoBytes: ofAll('bytesSent'),
       frames: num(video?.framesEncoded),
       waited: 0,
       emitted: 0,
@@ -139,7 +143,7 @@ export class SenderStats {
       videoBitrate,
       audioBitrate: bitrate - videoBitrate,
       availableBitrate: optional(selectedPair(entries)?.availableOutgoingBitrate),
-      packetsSent: num(video?.packetsSent) + num(audio?.packetsSent),
+      packetsSent: ofAll('packetsSent') + num(audio?.packetsSent),
       packetsLost: remote.reduce((sum, entry) => sum + num(entry.packetsLost), 0),
       rtt: roundTrip(entries),
       videoCodec: codecOf(entries, video),
@@ -203,4 +207,10 @@ function num(value: unknown): number {
 
 function optional(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+function bigger(best: StatsEntry | undefined, entry: StatsEntry): StatsEntry | undefined {
+  const size = (of: StatsEntry | undefined): number =>
+    num(of?.frameWidth) * Math.sign(num(of?.framesPerSecond));
+  return size(entry) > size(best) ? entry : best;
 }

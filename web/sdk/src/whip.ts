@@ -4,6 +4,7 @@ import { Liveness } from './liveness.js';
 import { connectPeer } from './peer.js';
 import { type BitrateLimits, withBitrateLimits } from './sdp.js';
 import { deferred, TICK_MS } from './session.js';
+import { shareOf, simulcastEncodings } from './simulcast.js';
 import { entriesOf, type PusherStats, SenderStats, signsOfPeer } from './stats.js';
 
 /** What one attempt to publish is handed. */
@@ -12,6 +13,7 @@ export interface PushInput {
   endpoint: string;
   token: string | undefined;
   codec: VideoCodecName;
+  simulcast: boolean;
   limits: BitrateLimits;
   signal: AbortSignal;
   onConnected(): void;
@@ -78,7 +80,12 @@ function addTracks(
   for (const kind of ['audio', 'video'] as const) {
     const track = input.stream.getTracks().find((candidate) => candidate.kind === kind);
     if (!track) continue;
-    const transceiver = connection.addTransceiver(track, { direction: 'sendonly', streams: [input.stream] });
+    const layered = kind === 'video' && input.simulcast;
+    const transceiver = connection.addTransceiver(track, {
+      direction: 'sendonly',
+      streams: [input.stream],
+      ...(layered ? { sendEncodings: simulcastEncodings(input.limits.max) } : {}),
+    });
     senders.set(kind, transceiver.sender);
     if (kind === 'video') choose(transceiver, input.codec);
   }
@@ -94,7 +101,7 @@ function choose(transceiver: RTCRtpTransceiver, codec: VideoCodecName): void {
 async function limit(sender: RTCRtpSender | undefined, limits: BitrateLimits): Promise<void> {
   if (!sender || limits.max === undefined) return;
   const parameters = sender.getParameters();
-  for (const encoding of parameters.encodings) encoding.maxBitrate = Math.round(limits.max * 1000);
+  for (const encoding of parameters.encodings) encoding.maxBitrate = shareOf(encoding.rid, limits.max);
   await sender.setParameters(parameters).catch(() => {});
 }
 

@@ -98,7 +98,7 @@ impl Sender {
                 return Err(Error::Unsupported(format!("{name} is not published by WebRTC here; H264 is")));
             }
         };
-        Ok(Wanted::Send { video, audio: self.has_audio })
+        Ok(Wanted::Send { video, audio: self.has_audio, layers: 1 })
     }
 
     async fn take(&mut self, item: Item, peer: &mut Peer) -> Result<(), Error> {

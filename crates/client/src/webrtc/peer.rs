@@ -155,7 +155,7 @@ impl Peer {
 
     /// Asks for a key frame.
     pub(crate) fn request_key_frame(&mut self) {
-        self.leg.request_key_frame(Kind::Video);
+        self.leg.request_key_frame(Kind::Video, 0);
     }
 
     /// Says good-bye.

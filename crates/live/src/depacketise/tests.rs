@@ -226,6 +226,7 @@ fn a_frame_without_end_is_dropped_at_its_bound() {
         payload[1] = if n == 0 { 0x85 } else { 0x05 };
         let packet = RtpPacket {
             codec: Codec::H264,
+            layer: 0,
             seq: SeqNo(n),
             time: MediaTime(0),
             wall: WallTime(0),
@@ -258,6 +259,7 @@ fn nobody_polls_and_nothing_grows() {
 fn opus(seq: u64, payload: &'static [u8]) -> RtpPacket {
     RtpPacket {
         codec: Codec::Opus,
+        layer: 0,
         seq: SeqNo(seq),
         time: MediaTime(seq as i64 * 960),
         wall: WallTime(EPOCH_US + seq as i64 * 20_000),

@@ -68,6 +68,10 @@ pub(crate) struct PacketsArgs {
     /// How pictures are cut into packets.
     #[arg(long, value_enum, default_value = "full")]
     pub(crate) split: Split,
+    /// Publishers send the picture in three layers side by side: one of `bitrate`, which viewers are to get and whose packets
+    /// are counted, one of a third and one of a tenth of it.
+    #[arg(long, conflicts_with = "janus")]
+    pub(crate) simulcast: bool,
     /// Bytes of a sound of 20 ms; 0: no sound.
     #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u64).range(..=1_000))]
     pub(crate) sound_bytes: u64,
@@ -97,6 +101,11 @@ pub(crate) struct PacketsArgs {
 }
 
 impl PacketsArgs {
+    /// Layers of a picture.
+    pub(crate) fn layers(&self) -> u8 {
+        if self.simulcast { 3 } else { 1 }
+    }
+
     pub(crate) fn shape(&self) -> Shape {
         Shape {
             bitrate_bps: self.bitrate,
@@ -105,6 +114,7 @@ impl PacketsArgs {
             key_factor: self.key_factor,
             pace: Duration::from_millis(self.pace_ms),
             split: self.split,
+            layers: self.layers(),
             sound_bytes: usize::try_from(self.sound_bytes).unwrap_or(0),
         }
     }

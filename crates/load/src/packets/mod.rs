@@ -226,7 +226,7 @@ impl Crowd {
     }
 
     fn offering(&self, args: &PacketsArgs, local: SocketAddr) -> anyhow::Result<Offering> {
-        let wanted = Wanted::Send { video: Some(payload::PROFILE), audio: args.sound_bytes > 0 };
+        let wanted = Wanted::Send { video: Some(payload::PROFILE), audio: args.sound_bytes > 0, layers: args.layers() };
         Ok(Offering::new(&self.config(local), wanted, Instant::now())?)
     }
 

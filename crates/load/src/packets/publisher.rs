@@ -40,6 +40,10 @@ const KEY_INTERVAL_MIN: Duration = Duration::from_millis(300);
 const BATCH_BYTES: usize = 4_096;
 /// Datagrams that are written down at most.
 const RECORDED_MAX: usize = 2_000;
+/// A layer has so much less than the highest: the next, and the one after it.
+const LAYER_SHARES: [u64; 3] = [1, 3, 10];
+/// Packets of lower layers say that they are of these streams, which nobody watches.
+const LOWER_STREAMS: u16 = 0xff00;
 /// Sequence numbers begin here.
 const SEQ_FIRST: u64 = 1_000;
 
@@ -55,6 +59,8 @@ pub(crate) struct Shape {
     /// The packets of a picture are spread over so long.
     pub(crate) pace: Duration,
     pub(crate) split: Split,
+    /// Layers of the picture: the highest has the bitrate, each lower one a share of it.
+    pub(crate) layers: u8,
     /// Bytes of a sound; 0: none is sent.
     pub(crate) sound_bytes: usize,
 }
@@ -183,6 +189,8 @@ struct Stream {
     paced: VecDeque<(Instant, Packet)>,
     /// Packets so far: of pictures, then of sounds.
     numbers: [u64; 2],
+    /// Packets of lower layers so far.
+    lower: [u64; 2],
     in_window: [u64; 2],
     random: u64,
     record: Option<Record>,
@@ -191,6 +199,8 @@ struct Stream {
 
 struct Packet {
     kind: Kind,
+    /// How many layers are above it.
+    below: u8,
     payload: Vec<u8>,
     marker: bool,
     time: u32,
@@ -251,6 +261,7 @@ impl Stage {
             key_wanted: false,
             paced: VecDeque::new(),
             numbers: [0; 2],
+            lower: [0; 2],
             in_window: [0; 2],
             random: u64::from(stream) + 1,
             record: self.record.take(),
@@ -311,7 +322,7 @@ impl Stream {
             let time = (self.sounds * 960) as u32;
             self.sounds += 1;
             let payload = payload::sound(shape.sound_bytes);
-            self.send(Packet { kind: Kind::Audio, payload, marker: false, time }, clock, said);
+            self.send(shape, Packet { kind: Kind::Audio, below: 0, payload, marker: false, time }, clock, said);
         }
         let due = began + at(self.pictures, shape.fps);
         if now >= due {
@@ -320,7 +331,7 @@ impl Stream {
         }
         while self.paced.front().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, packet)) = self.paced.pop_front() {
-                self.send(packet, clock, said);
+                self.send(shape, packet, clock, said);
             }
         }
         if std::mem::take(&mut self.key_wanted) {
@@ -343,17 +354,25 @@ impl Stream {
         let mean = if key { plain * shape.key_factor } else { plain };
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let bytes = mean * (800 + (self.random >> 33) % 401) / 1_000;
-        let packets = payload::picture(key, bytes as usize, shape.split);
+        let mut packets = Vec::new();
+        for (below, share) in (0..shape.layers).zip(LAYER_SHARES).rev() {
+            let payloads = payload::picture(key, (bytes / share) as usize, shape.split);
+            let count = payloads.len();
+            let numbered = payloads.into_iter().enumerate();
+            packets.extend(numbered.map(|(index, payload)| (below, payload, index + 1 == count)));
+        }
         let count = packets.len() as u32;
-        for (index, payload) in packets.into_iter().enumerate() {
-            let index = index as u32;
-            let packet = Packet { kind: Kind::Video, payload, marker: index + 1 == count, time };
-            self.paced.push_back((due + shape.pace * index / count, packet));
+        for (index, (below, payload, marker)) in packets.into_iter().enumerate() {
+            let packet = Packet { kind: Kind::Video, below, payload, marker, time };
+            self.paced.push_back((due + shape.pace * index as u32 / count, packet));
         }
     }
 
-    fn send(&mut self, packet: Packet, clock: &Clock, said: &UnboundedSender<Said>) {
-        let Packet { kind, payload, marker, time } = packet;
+    fn send(&mut self, shape: Shape, packet: Packet, clock: &Clock, said: &UnboundedSender<Said>) {
+        let Packet { kind, below, payload, marker, time } = packet;
+        if below > 0 {
+            return self.send_lower(shape, below, (payload, marker, time), clock, said);
+        }
         let index = usize::from(kind == Kind::Audio);
         let Some((number, in_window)) = self.numbers.get_mut(index).zip(self.in_window.get_mut(index)) else { return };
         let now = Instant::now();
@@ -380,10 +399,44 @@ impl Stream {
             payload: &payload,
             audio_level: (kind == Kind::Audio).then_some(30),
         };
-        if leg.send(now, kind, outgoing, &mut self.out).is_ok() {
+        let sent = if shape.layers > 1 && kind == Kind::Video {
+            leg.send_layer(now, shape.layers - 1, outgoing)
+        } else {
+            leg.send(now, kind, outgoing, &mut self.out)
+        };
+        if sent.is_ok() {
             *number += 1;
             *in_window += u64::from(clock.counts(sent_ns));
         }
+        self.drain(said);
+    }
+
+    /// A packet of a lower layer: nobody counts it.
+    fn send_lower(
+        &mut self,
+        shape: Shape,
+        below: u8,
+        (payload, marker, time): (Vec<u8>, bool, u32),
+        clock: &Clock,
+        said: &UnboundedSender<Said>,
+    ) {
+        let (To::Leg(leg), Some(number)) = (&mut self.to, self.lower.get_mut(usize::from(below) - 1)) else { return };
+        let now = Instant::now();
+        let sent_ns = clock.ns(now);
+        let stream = LOWER_STREAMS | u16::from(below);
+        let payload = payload::stamp(payload, Stamp { stream, number: *number, sent_ns });
+        let outgoing = Outgoing {
+            codec: Codec::H264,
+            seq: SEQ_FIRST + *number,
+            time,
+            wall: WallTime(i64::try_from(sent_ns / 1_000).unwrap_or(0)),
+            marker,
+            padding: 0,
+            payload: &payload,
+            audio_level: None,
+        };
+        let layer = shape.layers.saturating_sub(1 + below);
+        *number += u64::from(leg.send_layer(now, layer, outgoing).is_ok());
         self.drain(said);
     }
 

@@ -80,6 +80,8 @@ const PACE: f64 = 2.5;
 /// can still be given up.
 const PACE_QUEUED: f64 = 0.6;
 const PACE_QUEUE_US: i64 = 60_000;
+/// A queue of this length is of more than fits.
+const OVERFLOW_QUEUE_US: i64 = 100_000;
 /// And for some time after it, little more than fits.
 const PACE_AFTER: f64 = 1.25;
 const PACE_AFTER_US: u64 = 3_000_000;
@@ -234,7 +236,17 @@ impl Bandwidth {
     /// What fits, in bits a second; `None` while nothing is known.
     pub fn estimate_bps(&self) -> Option<u64> {
         let delay_bps = if self.reported_to.is_some() { Some(self.rate.bps()) } else { self.remb_bps };
-        delay_bps.into_iter().chain(self.loss.bound_bps()).reduce(f64::min).map(|bps| bps as u64)
+        delay_bps
+            .into_iter()
+            .chain(self.loss.bound_bps())
+            .chain(self.carried_bps())
+            .reduce(f64::min)
+            .map(|bps| bps as u64)
+    }
+
+    /// What arrives, while there is a long queue on the way: it is all that fits, and the rate goes down to it in steps.
+    fn carried_bps(&self) -> Option<f64> {
+        self.acknowledged.bps().filter(|_| self.delay.queue_us() >= OVERFLOW_QUEUE_US)
     }
 
     /// What a probe found to fit within the last seconds.
@@ -327,7 +339,8 @@ impl Bandwidth {
                 () if self.rate.decreased_within(now_us, PACE_AFTER_US) => PACE_AFTER,
                 () => PACE,
             };
-            (factor * self.bounded_bps()).max(self.probe.rate_bps().unwrap_or(0.0))
+            let fits_bps = self.carried_bps().map_or(self.bounded_bps(), |carried| carried.min(self.bounded_bps()));
+            (factor * fits_bps).max(self.probe.rate_bps().unwrap_or(0.0))
         } else {
             self.remb_bps.map_or(UNPACED_BPS, |bps| PACE * bps)
         };

@@ -5,7 +5,7 @@ use std::time::Instant;
 use media::{Codec, Kind};
 use str0m::{
     Rtc,
-    media::{MediaTime, Mid, Pt},
+    media::{MediaTime, Mid, Pt, Rid},
     rtp::{AbsCaptureTime, ExtensionValues, RtpWrite, Ssrc},
 };
 
@@ -29,6 +29,9 @@ pub(super) struct Egress {
     pt: Pt,
     ssrc: Ssrc,
     rtx: Option<Ssrc>,
+    /// Which of several layers it is, and its name.
+    pub(super) layer: u8,
+    pub(super) rid: Option<Rid>,
     declared: bool,
 }
 
@@ -43,15 +46,17 @@ impl Egress {
         // It is declared again with the first packet: before that str0m would report an RTP time of 0, and players
         // would put the track there.
         direct.remove_stream_tx(ssrc);
-        Some(Self { kind: active.kind, codec: active.codec, mid, pt, ssrc, rtx, declared: false })
+        Some(Self { kind: active.kind, codec: active.codec, mid, pt, ssrc, rtx, layer: 0, rid: None, declared: false })
     }
 
-    /// The sending end of what we offered, with the sources that the offer names.
-    pub(super) fn offered(active: &Active, local: &Local) -> Option<Self> {
+    /// The sending end of a layer of what we offered, with the sources that the offer names.
+    pub(super) fn offered(active: &Active, local: &Local, layer: usize) -> Option<Self> {
         let (mid, pt) = (Mid::from(active.inner_mid.as_str()), Pt::from(active.formats.first()?.pt));
         let rtx = local.rtx.filter(|_| active.formats.first().is_some_and(|format| format.rtx.is_some()));
         let (ssrc, rtx) = (local.ssrc.into(), rtx.map(Into::into));
-        Some(Self { kind: active.kind, codec: active.codec, mid, pt, ssrc, rtx, declared: false })
+        let rid = active.layers.get(layer).map(|name| Rid::from(name.as_str()));
+        let layer = u8::try_from(layer).ok()?;
+        Some(Self { kind: active.kind, codec: active.codec, mid, pt, ssrc, rtx, layer, rid, declared: false })
     }
 
     pub(super) fn local(&self) -> Local {
@@ -71,7 +76,7 @@ impl Egress {
     fn declare(&mut self, rtc: &mut Rtc) {
         if !self.declared && rtc.media(self.mid).is_some() {
             let mut direct = rtc.direct_api();
-            let stream = direct.declare_stream_tx(self.ssrc, self.rtx, self.mid, None);
+            let stream = direct.declare_stream_tx(self.ssrc, self.rtx, self.mid, self.rid);
             if self.kind == Kind::Video {
                 stream.set_rtx_cache(REPAIR_PACKETS_MAX, REPAIR_AGE, Some(REPAIR_SHARE));
             }
@@ -85,11 +90,12 @@ impl Full {
     ///
     /// # Errors
     /// Where the packet cannot go out: the caller counts and forgets it.
-    pub(crate) fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>) -> Result<(), NotSent> {
+    pub(crate) fn send(&mut self, now: Instant, kind: Kind, layer: u8, packet: Outgoing<'_>) -> Result<(), NotSent> {
         if !self.is_connected() {
             return Err(NotSent::NotConnected);
         }
-        let egress = self.egress.iter_mut().find(|egress| egress.kind == kind && egress.codec == packet.codec);
+        let fits = |egress: &&mut Egress| egress.kind == kind && egress.codec == packet.codec && egress.layer == layer;
+        let egress = self.egress.iter_mut().find(fits);
         let egress = egress.ok_or(NotSent::NotNegotiated)?;
         if packet.payload.len() > PAYLOAD_BYTES_MAX {
             return Err(NotSent::TooLong);

@@ -1,19 +1,20 @@
-//! Receiving: one kind of a publisher. A packet is parsed here, once.
+//! Receiving: one kind of a publisher, in all its layers. A packet is parsed here, once.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::{Codec, Kind, MediaTime, RtpPacket, SeqNo, WallTime};
+use smallvec::SmallVec;
 use str0m::{
     Rtc,
-    media::{KeyframeRequestKind, Mid},
-    rtp::rtcp::SenderInfo,
+    media::{KeyframeRequestKind, Mid, Rid, SenderFeedback},
+    rtp::Ssrc,
 };
 
 use crate::{
     clock::{Sender, Track},
     key_start::starts_key_frame,
-    leg::{Event, quality::Arrivals},
+    leg::{Delivery, Event, quality::Arrivals},
     sdp::Active,
 };
 
@@ -23,9 +24,18 @@ pub(super) struct Ingress {
     pub(super) codec: Codec,
     pub(super) mid: Mid,
     pts: Vec<u8>,
+    layers: SmallVec<[Layer; 1]>,
+}
+
+/// One coding of the picture, or the only one: a sequence of packets with numbers and times of its own.
+#[derive(Debug)]
+struct Layer {
+    rid: Option<Rid>,
+    /// The source that it came from last: the name is in the first packets alone.
+    ssrc: Option<Ssrc>,
     clock: Track,
     numbers: Numbers,
-    pub(super) arrivals: Arrivals,
+    arrivals: Arrivals,
 }
 
 impl Ingress {
@@ -40,20 +50,25 @@ impl Ingress {
         }
         let rate_hz = active.formats.first().map_or(90_000, |format| format.rate_hz);
         let pts = active.formats.iter().map(|format| format.pt).collect();
-        Self {
-            kind: active.kind,
-            codec: active.codec,
-            mid,
-            pts,
+        let layer = |rid| Layer {
+            rid,
+            ssrc: None,
             clock: Track::new(rate_hz),
             numbers: Numbers::default(),
             arrivals: Arrivals::new(rate_hz, now),
-        }
+        };
+        let layers = if active.layers.is_empty() {
+            SmallVec::from_iter([layer(None)])
+        } else {
+            active.layers.iter().map(|name| layer(Some(Rid::from(name.as_str())))).collect()
+        };
+        Self { kind: active.kind, codec: active.codec, mid, pts, layers }
     }
 
     /// The event of a packet, where it is of this kind.
     pub(super) fn packet(
         &mut self,
+        rtc: &mut Rtc,
         sender: &mut Sender,
         packet: &str0m::rtp::RtpPacket,
         arrived: WallTime,
@@ -63,13 +78,16 @@ impl Ingress {
             return None;
         }
         let header = &packet.header;
-        let (seq, time) = self.numbers.extend(*header.ssrc, header.sequence_number, header.timestamp);
+        let place = self.place_of(rtc, header.ssrc)?;
+        let layer = self.layers.get_mut(place)?;
+        let (seq, time) = layer.numbers.extend(*header.ssrc, header.sequence_number, header.timestamp);
         let micros = u64::try_from(arrived.0).unwrap_or(0);
-        self.arrivals.note(now, seq.0, time.0, Duration::from_micros(micros));
-        let wall = self.clock.wall(sender, time, arrived);
+        layer.arrivals.note(now, seq.0, time.0, Duration::from_micros(micros));
+        let wall = layer.clock.wall(sender, time, arrived);
         let payload = Bytes::from_owner(packet.payload.clone());
         let packet = RtpPacket {
             codec: self.codec,
+            layer: u8::try_from(place).unwrap_or(0),
             seq,
             time,
             wall,
@@ -82,20 +100,51 @@ impl Ingress {
         Some(Event::Packet { kind: self.kind, packet })
     }
 
-    pub(super) fn report(&mut self, sender: &mut Sender, info: &SenderInfo, arrived: WallTime) {
+    /// Which layer a source sends.
+    fn place_of(&mut self, rtc: &mut Rtc, ssrc: Ssrc) -> Option<usize> {
+        if let [only] = self.layers.as_slice()
+            && only.rid.is_none()
+        {
+            return Some(0);
+        }
+        if let Some(place) = self.layers.iter().position(|layer| layer.ssrc == Some(ssrc)) {
+            return Some(place);
+        }
+        let mut direct = rtc.direct_api();
+        let stream = direct.stream_rx(&ssrc).filter(|stream| stream.mid() == self.mid)?;
+        let rid = stream.rid()?;
+        let place = self.layers.iter().position(|layer| layer.rid == Some(rid))?;
+        self.layers.get_mut(place)?.ssrc = Some(ssrc);
+        Some(place)
+    }
+
+    pub(super) fn report(&mut self, sender: &mut Sender, feedback: &SenderFeedback, arrived: WallTime) {
+        let info = &feedback.sender_info;
         if info.sender_packet_count == 0 {
             // Nothing was sent yet: the RTP time of such a report is made up.
             return;
         }
+        let Some(layer) = self.layers.iter_mut().find(|layer| layer.rid == feedback.rid) else { return };
         let Ok(since) = info.ntp_time.duration_since(std::time::SystemTime::UNIX_EPOCH) else { return };
         let Ok(micros) = i64::try_from(since.as_micros()) else { return };
-        let rtp = (info.rtp_time.numer() as u32).wrapping_add(self.numbers.time_shift as u32);
-        self.clock.report(sender, rtp, WallTime(micros), arrived);
+        let rtp = (info.rtp_time.numer() as u32).wrapping_add(layer.numbers.time_shift as u32);
+        layer.clock.report(sender, rtp, WallTime(micros), arrived);
     }
 
-    pub(super) fn request_key_frame(&self, rtc: &mut Rtc) -> bool {
+    /// How packets of all layers arrive: losses together, and the worst of the rest.
+    pub(super) fn delivery(&self) -> Option<Delivery> {
+        let each = self.layers.iter().filter_map(|layer| layer.arrivals.delivery());
+        each.reduce(|one, two| Delivery {
+            lost: one.lost.saturating_add(two.lost),
+            lost_share: one.lost_share.max(two.lost_share),
+            jitter: one.jitter.max(two.jitter),
+        })
+    }
+
+    pub(super) fn request_key_frame(&self, rtc: &mut Rtc, layer: u8) -> bool {
+        let Some(layer) = self.layers.get(usize::from(layer)) else { return false };
         let mut direct = rtc.direct_api();
-        let stream = direct.stream_rx_by_mid(self.mid, None);
+        let stream = direct.stream_rx_by_mid(self.mid, layer.rid);
         stream.map(|stream| stream.request_keyframe(KeyframeRequestKind::Pli)).is_some()
     }
 }

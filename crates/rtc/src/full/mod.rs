@@ -171,7 +171,7 @@ impl Full {
 
     /// What is known of the way to the peer and back: how packets arrive here. str0m keeps the rest to itself.
     pub(crate) fn quality(&self) -> Quality {
-        let of = |kind| self.ingress.iter().find(|ingress| ingress.kind == kind)?.arrivals.delivery();
+        let of = |kind| self.ingress.iter().find(|ingress| ingress.kind == kind)?.delivery();
         Quality { audio: of(Kind::Audio), video: of(Kind::Video), refused: self.errors.into(), ..Quality::default() }
     }
 
@@ -240,9 +240,9 @@ impl Full {
     }
 
     /// Asks the peer for a key frame (PLI, RFC 4585 section 6.3.1). The caller limits how often.
-    pub(crate) fn request_key_frame(&mut self, kind: Kind) {
+    pub(crate) fn request_key_frame(&mut self, kind: Kind, layer: u8) {
         let Some(ingress) = self.ingress.iter().find(|ingress| ingress.kind == kind) else { return };
-        if ingress.request_key_frame(&mut self.rtc) {
+        if ingress.request_key_frame(&mut self.rtc, layer) {
             self.written = Some(self.now);
         }
     }
@@ -332,21 +332,21 @@ impl Full {
             str0m::Event::RtpPacket(packet) => {
                 self.media_at = self.now;
                 let arrived = self.wall.0 + micros_between(self.wall.1, self.now);
-                let found = self
-                    .ingress
-                    .iter_mut()
-                    .find_map(|ingress| ingress.packet(&mut self.sender, &packet, arrived, self.now));
+                let Self { rtc, sender, now, .. } = self;
+                let mut kinds = self.ingress.iter_mut();
+                let found = kinds.find_map(|ingress| ingress.packet(rtc, sender, &packet, arrived, *now));
                 self.events.extend(found);
             }
             str0m::Event::SenderFeedback(feedback) => {
                 let arrived = self.wall.0 + micros_between(self.wall.1, feedback.received_at);
                 for ingress in self.ingress.iter_mut().filter(|ingress| ingress.mid == feedback.mid) {
-                    ingress.report(&mut self.sender, &feedback.sender_info, arrived);
+                    ingress.report(&mut self.sender, &feedback, arrived);
                 }
             }
             str0m::Event::KeyframeRequest(request) => {
-                let kind = self.egress.iter().find(|egress| egress.mid == request.mid).map(|egress| egress.kind);
-                self.events.extend(kind.map(|kind| Event::KeyFrameRequested { kind }));
+                let asked = |egress: &&Egress| egress.mid == request.mid && egress.rid == request.rid;
+                let asked = self.egress.iter().find(asked);
+                self.events.extend(asked.map(|of| Event::KeyFrameRequested { kind: of.kind, layer: of.layer }));
             }
             str0m::Event::Closed => self.over(CloseReason::Peer),
             _ => {}

@@ -16,7 +16,7 @@ use crate::{
     config::{Config, Protocol},
     error::{AnswerError, OfferError},
     leg::Leg,
-    sdp::{self, Local, Offer, Plan, Setup, Transport},
+    sdp::{self, Active, Local, Offer, Plan, Setup, Transport},
 };
 
 /// What we want of the peer.
@@ -28,6 +28,9 @@ pub enum Wanted {
         video: Option<u32>,
         /// Opus.
         audio: bool,
+        /// The picture in so many layers side by side (RFC 8853), from the lowest to the highest, where that is more than
+        /// one; three at most.
+        layers: u8,
     },
     /// To receive one picture (H.264, VP8, VP9 or AV1) and one sound (Opus).
     Receive,
@@ -68,7 +71,9 @@ impl Offering {
         };
         let source =
             |kind| Local { kind, ssrc: *direct.new_ssrc(), rtx: (kind == Kind::Video).then(|| *direct.new_ssrc()) };
-        let local = plan.active().filter(|_| sends).map(|active| source(active.kind)).collect::<SmallVec<[Local; 2]>>();
+        // One for each layer.
+        let sources = |active: &Active| std::iter::repeat_n(active.kind, active.layers.len().max(1));
+        let local = plan.active().filter(|_| sends).flat_map(sources).map(source).collect::<SmallVec<[Local; 2]>>();
         let sdp = sdp::write_offer(&config, &plan, sends, &transport, &local);
         Ok(Self { config, plan, sends, credentials, local, sdp })
     }
@@ -114,10 +119,12 @@ impl Offering {
         direct.start_dtls(parsed.setup != Setup::Active).map_err(|error| refused(&error))?;
         let (mut ingress, mut egress) = (SmallVec::new(), SmallVec::new());
         for active in plan.active() {
-            match self.local.iter().find(|local| local.kind == active.kind) {
-                Some(local) => egress.extend(Egress::offered(active, local)),
-                None => ingress.push(Ingress::new(&mut rtc, active, now)),
+            let mut local = self.local.iter().filter(|local| local.kind == active.kind).peekable();
+            if local.peek().is_none() {
+                ingress.push(Ingress::new(&mut rtc, active, now));
             }
+            let layers = local.take(active.layers.len().max(1)).enumerate();
+            egress.extend(layers.filter_map(|(layer, local)| Egress::offered(active, local, layer)));
         }
         let mut leg = Full::new(rtc, &self.config, own, now);
         (leg.ingress, leg.egress, leg.written) = (ingress, egress, Some(now));

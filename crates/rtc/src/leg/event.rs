@@ -50,6 +50,8 @@ pub enum Event {
     KeyFrameRequested {
         /// Sound or picture.
         kind: Kind,
+        /// Of which layer, where we send several.
+        layer: u8,
     },
     /// The peer misses packets that it was sent: the caller has them, and hands them to `Leg::resend`.
     Repair {

@@ -134,8 +134,19 @@ impl Leg {
     /// Where the packet cannot go out: the caller counts and forgets it.
     pub fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>, out: &mut Batch) -> Result<(), NotSent> {
         match &mut self.0 {
-            Kept::Full(leg) => leg.send(now, kind, packet),
+            Kept::Full(leg) => leg.send(now, kind, 0, packet),
             Kept::View(leg) => leg.send(now, kind, packet, out),
+        }
+    }
+
+    /// Sends a packet of one of the layers that we offered and the peer took.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub fn send_layer(&mut self, now: Instant, layer: u8, packet: Outgoing<'_>) -> Result<(), NotSent> {
+        match &mut self.0 {
+            Kept::Full(leg) => leg.send(now, Kind::Video, layer, packet),
+            Kept::View(_) => Err(NotSent::NotNegotiated),
         }
     }
 
@@ -172,15 +183,31 @@ impl Leg {
         }
     }
 
+    /// More would be sent if this much fitted, in bits a second: it is probed now and then. `None`: all is sent that there
+    /// is.
+    pub fn want(&mut self, bps: Option<u64>) {
+        if let Kept::View(leg) = &mut self.0 {
+            leg.want(bps);
+        }
+    }
+
+    /// What a probe found to fit within the last seconds, in bits a second.
+    pub fn proven_bps(&self, now: Instant) -> Option<u64> {
+        match &self.0 {
+            Kept::Full(_) => None,
+            Kept::View(leg) => leg.proven_bps(now),
+        }
+    }
+
     /// What is known of the way to the peer and back.
     pub fn quality(&self) -> Quality {
         either!(&self.0, leg => leg.quality())
     }
 
-    /// Asks the peer for a key frame (PLI, RFC 4585 section 6.3.1). The caller limits how often.
-    pub fn request_key_frame(&mut self, kind: Kind) {
+    /// Asks the peer for a key frame of a layer (PLI, RFC 4585 section 6.3.1). The caller limits how often.
+    pub fn request_key_frame(&mut self, kind: Kind, layer: u8) {
         if let Kept::Full(leg) = &mut self.0 {
-            leg.request_key_frame(kind);
+            leg.request_key_frame(kind, layer);
         }
     }
 

@@ -363,7 +363,7 @@ fn key_frames_are_asked_for_and_goodbye_is_said() {
         world.play(0..5);
         world.viewer.request_key_frame(Kind::Video);
         world.run(Duration::from_millis(100));
-        let asked = |event: &&LegEvent| matches!(event, LegEvent::KeyFrameRequested { kind: Kind::Video });
+        let asked = |event: &&LegEvent| matches!(event, LegEvent::KeyFrameRequested { kind: Kind::Video, .. });
         assert_eq!(world.leg_events.iter().filter(asked).count(), 1);
         world.viewer.close();
         world.run(Duration::from_millis(100));
@@ -396,10 +396,12 @@ fn the_servers_goodbye_is_heard_and_so_is_its_silence() {
 #[test]
 fn a_server_that_offers_is_answered() {
     let now = Instant::now();
-    let offering = Offering::new(&server(now), Wanted::Send { video: Some(0x42_e0_1f), audio: true }, now).unwrap();
+    let offering =
+        Offering::new(&server(now), Wanted::Send { video: Some(0x42_e0_1f), audio: true, layers: 1 }, now).unwrap();
     for local in [Some(CLIENT.parse().unwrap()), None] {
         let config = Config { local, ..config() };
-        let offering = Offering::new(&server(now), Wanted::Send { video: Some(0x42_e0_1f), audio: true }, now).unwrap();
+        let offering =
+            Offering::new(&server(now), Wanted::Send { video: Some(0x42_e0_1f), audio: true, layers: 1 }, now).unwrap();
         let (viewer, answer) = Viewer::answer(&config, offering.sdp(), 3, now).unwrap();
         // str0m's end wants an address in the answer.
         let Ok(leg) = offering.accept(&answer, now) else {

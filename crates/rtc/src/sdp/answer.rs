@@ -8,6 +8,7 @@ use super::{
     inner::write_format,
     offer::{Offer, Section},
     plan::{Active, Plan, Role},
+    simulcast,
 };
 use crate::config::{Config, Protocol, Purpose};
 
@@ -142,6 +143,7 @@ fn serve(out: &mut String, section: &Section<'_>, active: &Active, purpose: Purp
     for format in &active.formats {
         write_format(out, format);
     }
+    simulcast::write(out, &active.layers, "recv");
     if let Some(Local { ssrc, rtx, .. }) = local {
         if let Some(rtx) = rtx {
             let _ = write!(out, "a=ssrc-group:FID {ssrc} {rtx}\r\n");

@@ -12,6 +12,7 @@ use str0m::{
 use super::{
     offer::{Offer, Setup},
     plan::{Active, Format, Plan, uri},
+    simulcast,
 };
 use crate::config::Purpose;
 
@@ -64,6 +65,7 @@ fn section(active: &Active, transport: &str, direction: &str) -> (String, String
     for format in &active.formats {
         write_format(&mut out, format);
     }
+    simulcast::write(&mut out, &active.layers, "send");
     (line, out)
 }
 
@@ -161,6 +163,8 @@ pub(crate) fn extension_map(plan: &Plan) -> ExtensionMap {
             uri::TRANSPORT_CC => Extension::TransportSequenceNumber,
             uri::AUDIO_LEVEL => Extension::AudioLevel,
             uri::MID => Extension::RtpMid,
+            uri::RID => Extension::RtpStreamId,
+            uri::REPAIRED_RID => Extension::RepairedRtpStreamId,
             uri::PLAYOUT_DELAY => Extension::PlayoutDelay,
             _ => continue,
         };

@@ -8,6 +8,7 @@ mod inner;
 mod offer;
 mod own_offer;
 mod plan;
+mod simulcast;
 
 use media::{Codec, Kind};
 

@@ -12,6 +12,8 @@ const SECTIONS_MAX: usize = 32;
 const FORMATS_MAX: usize = 128;
 /// Header extensions of one m= line read at most.
 const EXTENSIONS_MAX: usize = 32;
+/// Restrictions (a=rid) of one m= line read at most.
+const RIDS_MAX: usize = 8;
 /// Fingerprints read at most.
 const FINGERPRINTS_MAX: usize = 8;
 /// Length of an ICE credential at most, RFC 8839 section 5.4.
@@ -76,6 +78,10 @@ pub(crate) struct Section<'a> {
     pub(crate) ssrc: Option<u32>,
     pub(crate) ssrc_pair: Option<(u32, u32)>,
     pub(crate) reduced_size: bool,
+    /// What it names, RFC 8851.
+    pub(crate) rids: SmallVec<[&'a str; 4]>,
+    /// What of that it would send side by side, RFC 8853 section 5.1: the value of the attribute.
+    pub(crate) simulcast: Option<&'a str>,
 }
 
 impl Section<'_> {
@@ -198,6 +204,8 @@ impl<'a> Reader<'a> {
             ssrc: None,
             ssrc_pair: None,
             reduced_size: false,
+            rids: SmallVec::new(),
+            simulcast: None,
         });
         Ok(())
     }
@@ -313,6 +321,13 @@ impl<'a> Section<'a> {
             }
             "rtcp-fb" => self.feedback(value),
             "rtcp-rsize" => self.reduced_size = true,
+            "rid" if self.rids.len() < RIDS_MAX => {
+                let mut words = value.split_ascii_whitespace();
+                if let (Some(rid), Some("send" | "recv")) = (words.next(), words.next()) {
+                    self.rids.push(rid);
+                }
+            }
+            "simulcast" => _ = self.simulcast.get_or_insert(value),
             "extmap" if self.extensions.len() < EXTENSIONS_MAX => {
                 let mut words = value.split_ascii_whitespace();
                 let id = words.next().and_then(|id| id.split('/').next()).and_then(|id| id.parse().ok());

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, net::SocketAddr};
 
-use media::{Codec, Kind};
+use media::{Codec, Kind, LAYERS_MAX};
 use smallvec::SmallVec;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     inner::write_format,
     offer::{Offer, Offered, Section},
     plan::{Active, Format, Plan, Role, uri},
+    simulcast,
 };
 use crate::{config::Config, full::Wanted};
 
@@ -21,11 +22,13 @@ const OPUS_PT: u8 = 111;
 /// Constrained baseline, level 3.1: what every decoder names.
 const H264_RECEIVED: u32 = 0x42_e0_1f;
 const CNAME: &str = "stentor";
+/// Names of layers, from the lowest to the highest.
+const LAYER_NAMES: [&str; LAYERS_MAX] = ["l", "m", "h"];
 
 /// What we would send or receive, as m= lines with payload types: sound first, as browsers have it.
 pub(crate) fn offered(wanted: &Wanted) -> Plan {
     let (video, audio): (SmallVec<[Codec; 4]>, bool) = match wanted {
-        Wanted::Send { video, audio } => (video.iter().map(|_| Codec::H264).collect(), *audio),
+        Wanted::Send { video, audio, .. } => (video.iter().map(|_| Codec::H264).collect(), *audio),
         Wanted::Receive => ([Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1].into_iter().collect(), true),
     };
     let profile = match wanted {
@@ -40,7 +43,12 @@ pub(crate) fn offered(wanted: &Wanted) -> Plan {
     if !video.is_empty() {
         let formats = (VIDEO_PT..).step_by(2).zip(video).map(|(pt, codec)| format(pt, codec, profile));
         let formats = formats.collect();
-        roles.push(Role::Active(Box::new(section(roles.len(), Kind::Video, formats))));
+        let mut section = section(roles.len(), Kind::Video, formats);
+        if let Wanted::Send { layers: layers @ 2.., .. } = wanted {
+            section.layers = LAYER_NAMES.iter().take(usize::from(*layers)).map(|name| (*name).to_owned()).collect();
+            section.extensions.extend([(5, uri::RID), (6, uri::REPAIRED_RID)]);
+        }
+        roles.push(Role::Active(Box::new(section)));
     }
     Plan { roles }
 }
@@ -51,7 +59,7 @@ fn section(index: usize, kind: Kind, formats: SmallVec<[Format; 4]>) -> Active {
         extensions.push((4, uri::AUDIO_LEVEL));
     }
     let codec = formats.first().map_or(Codec::Opus, |format| format.codec);
-    Active { kind, codec, formats, extensions, inner_mid: index.to_string(), ssrc: None }
+    Active { kind, codec, formats, extensions, inner_mid: index.to_string(), ssrc: None, layers: SmallVec::new() }
 }
 
 fn format(pt: u8, codec: Codec, profile: u32) -> Format {
@@ -101,7 +109,9 @@ pub(crate) fn write(config: &Config, plan: &Plan, sends: bool, own: &Transport, 
         };
         out.push_str("a=rtcp-mux\r\na=rtcp-rsize\r\n");
         active.formats.iter().for_each(|format| write_format(&mut out, format));
-        if let Some(Local { ssrc, rtx, .. }) = local.iter().find(|local| local.kind == active.kind) {
+        simulcast::write(&mut out, &active.layers, "send");
+        let single = local.iter().find(|local| local.kind == active.kind && active.layers.is_empty());
+        if let Some(Local { ssrc, rtx, .. }) = single {
             if let Some(rtx) = rtx {
                 let _ = write!(out, "a=ssrc-group:FID {ssrc} {rtx}\r\n");
             }
@@ -149,7 +159,14 @@ fn accept(active: &Active, section: &Section<'_>, sends: bool) -> Option<Active>
         extensions: active.extensions.iter().filter(|(id, name)| names(*id, name)).copied().collect(),
         inner_mid: active.inner_mid.clone(),
         ssrc: main.filter(|_| !sends),
+        layers: accepted_layers(active, section),
     })
+}
+
+/// The layers of ours that the answer takes; where it takes no layers, the lowest goes out alone.
+fn accepted_layers(active: &Active, section: &Section<'_>) -> SmallVec<[String; LAYERS_MAX]> {
+    let taken = |name: &&String| section.rids.contains(&name.as_str());
+    active.layers.iter().filter(|_| section.simulcast.is_some()).filter(taken).cloned().collect()
 }
 
 fn is_same(codec: Codec, offered: &Offered<'_>) -> bool {

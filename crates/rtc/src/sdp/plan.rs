@@ -1,9 +1,12 @@
 //! Choosing: which m= line and which payload types are served.
 
-use media::{Codec, Kind};
+use media::{Codec, Kind, LAYERS_MAX};
 use smallvec::SmallVec;
 
-use super::offer::{Offer, Offered, Section};
+use super::{
+    offer::{Offer, Offered, Section},
+    simulcast,
+};
 use crate::{config::Purpose, error::OfferError};
 
 /// Payload types of one codec that are accepted from a publisher at most (profiles of H.264).
@@ -20,6 +23,8 @@ pub(crate) mod uri {
     pub(crate) const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
     pub(crate) const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
     pub(crate) const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+    pub(crate) const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+    pub(crate) const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
     pub(crate) const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 }
 
@@ -53,6 +58,8 @@ pub(crate) struct Active {
     pub(crate) inner_mid: String,
     /// The peer's main source, and the source of its retransmissions.
     pub(crate) ssrc: Option<(u32, Option<u32>)>,
+    /// The names (rid) of what the peer sends side by side; none, where it sends one thing.
+    pub(crate) layers: SmallVec<[String; LAYERS_MAX]>,
 }
 
 /// What becomes of one m= line.
@@ -209,13 +216,20 @@ fn activate(
     };
     let safe = section.mid.filter(|mid| mid.len() <= 16 && mid.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let main = section.ssrc_pair.map(|(main, repair)| (main, Some(repair))).or(section.ssrc.map(|main| (main, None)));
+    let mut extensions = extensions(section, kind, purpose, safe.is_some());
+    let layers = if purpose == Purpose::Publish { simulcast::layers(section, &extensions) } else { SmallVec::new() };
+    if layers.is_empty() {
+        extensions.retain(|(_, name)| !matches!(*name, uri::RID | uri::REPAIRED_RID));
+    }
     Ok(Active {
         kind,
         codec,
         formats,
-        extensions: extensions(section, kind, purpose, safe.is_some()),
+        extensions,
         inner_mid: safe.map_or_else(|| format!("unnamed{index}"), str::to_owned),
-        ssrc: main.filter(|_| purpose == Purpose::Publish),
+        // Layers are told apart by their names alone: some browsers list their sources in another order.
+        ssrc: main.filter(|_| purpose == Purpose::Publish && layers.is_empty()),
+        layers,
     })
 }
 
@@ -286,6 +300,8 @@ fn extensions(section: &Section<'_>, kind: Kind, purpose: Purpose, named: bool) 
         (uri::ABS_SEND_TIME, true),
         (uri::TRANSPORT_CC, true),
         (uri::MID, named),
+        (uri::RID, publish && kind == Kind::Video),
+        (uri::REPAIRED_RID, publish && kind == Kind::Video),
         (uri::AUDIO_LEVEL, kind == Kind::Audio),
         (uri::ABS_CAPTURE_TIME, !publish),
         (uri::PLAYOUT_DELAY, !publish && kind == Kind::Video),

@@ -229,9 +229,6 @@ impl View {
         self.report_at.is_some_and(|at| at <= self.now)
     }
 
-    /// A viewer sends nothing of which a key frame could be wanted.
-    pub fn request_key_frame(&mut self, _kind: Kind) {}
-
     /// Whether a datagram is authentic STUN for this leg, or comes from an address that proved itself so.
     pub fn accepts(&self, proto: Protocol, from: SocketAddr, _to: SocketAddr, bytes: &[u8]) -> bool {
         !self.closed && if stun::is_stun(bytes) { self.ice.accepts(bytes) } else { self.ice.knows((proto, from)) }
@@ -332,7 +329,7 @@ impl View {
         }
         if let Some(egress) = self.egress.iter_mut().find(|egress| egress.wants_key_frame) {
             egress.wants_key_frame = false;
-            return Some(Event::KeyFrameRequested { kind: egress.kind });
+            return Some(Event::KeyFrameRequested { kind: egress.kind, layer: 0 });
         }
         if let Some(egress) = self.egress.iter_mut().find(|egress| !egress.wanted.is_empty()) {
             return Some(Event::Repair { kind: egress.kind, numbers: std::mem::take(&mut egress.wanted) });

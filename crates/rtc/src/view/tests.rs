@@ -94,7 +94,7 @@ fn feedback_without_the_keys_is_refused() {
     let mut told = |view: &mut View, bytes: &[u8]| {
         let input = Input::Datagram { proto: WAY.0, from: WAY.1, to: WAY.1, bytes };
         view.handle(now, input);
-        matches!(view.poll_output(&mut out), Output::Event(Event::KeyFrameRequested { kind: Kind::Video }))
+        matches!(view.poll_output(&mut out), Output::Event(Event::KeyFrameRequested { kind: Kind::Video, .. }))
     };
     forged[20] ^= 1;
     for place in 0..bytes.len() {

@@ -239,5 +239,5 @@ fn what_is_authentic_is_taken_from_a_proven_address_only() {
     assert!(world.events.is_empty(), "{:?}", world.events);
     assert_eq!(world.own().refused().strange, strange + feedback.len() as u64);
     feedback.iter().for_each(|bytes| world.inject(&address, bytes));
-    assert!(world.events.iter().any(|event| matches!(event, Event::KeyFrameRequested { kind: Kind::Video })));
+    assert!(world.events.iter().any(|event| matches!(event, Event::KeyFrameRequested { kind: Kind::Video, .. })));
 }

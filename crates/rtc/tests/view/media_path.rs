@@ -175,7 +175,7 @@ fn a_request_for_a_key_frame_is_handed_on() {
             world.events.clear();
             world.ask_key_frame(kind);
             world.run_for(300);
-            let requests = |event: &&Event| matches!(event, Event::KeyFrameRequested { kind: Kind::Video });
+            let requests = |event: &&Event| matches!(event, Event::KeyFrameRequested { kind: Kind::Video, .. });
             assert_eq!(world.events.iter().filter(requests).count(), 1, "{which:?} {kind:?}");
         }
     }

@@ -238,6 +238,10 @@ pub const MEDIA: &[(&str, Family)] = &[
     ),
     ("jumps", media("stentor_media_jumps_total", "Viewers that fell behind and were moved to the newest key frame.")),
     (
+        "layer_switches",
+        media("stentor_media_layer_switches_total", "Viewers that went over to another layer of a picture."),
+    ),
+    (
         "legs_claimed",
         media("stentor_media_claimed_legs_total", "WebRTC connections that this thread was given by another."),
     ),

@@ -114,6 +114,7 @@ fn play(shards: &Shards, socket: &UdpSocket, leg_id: LegId, track: TrackId, cert
 fn sound(seq: u64) -> RtpPacket {
     RtpPacket {
         codec: Codec::Opus,
+        layer: 0,
         seq: SeqNo(seq),
         time: MediaTime(seq as i64 * 960),
         wall: wall_now(),

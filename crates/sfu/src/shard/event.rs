@@ -91,7 +91,16 @@ pub enum Command {
         /// Sound or picture.
         kind: Kind,
     },
-    /// Whether the packets of a track are told as events.
+    /// The peer of a leg gets no higher layer of what it is subscribed to than this, from now on.
+    SetLayer {
+        /// The viewer.
+        leg: LegId,
+        /// Sound or picture. Sound has no layers.
+        kind: Kind,
+        /// Counted from the lowest, which is 0; 255 for no limit.
+        most: u8,
+    },
+    /// Whether the packets of a track are told as events: of several layers the highest.
     Tap {
         /// The track.
         track: TrackId,
@@ -132,6 +141,7 @@ impl Command {
             Self::Bind { leg, .. }
             | Self::Subscribe { leg, .. }
             | Self::Unsubscribe { leg, .. }
+            | Self::SetLayer { leg, .. }
             | Self::RestartIce { leg, .. } => Some(*leg),
             _ => None,
         }

@@ -122,13 +122,14 @@ impl Shard {
         let mut unsent = false;
         for subscription in &mut leg.subscriptions {
             let Some(track) = self.tracks.get(subscription.track) else { continue };
-            subscription.write(&track.ring, &mut leg.leg, self.now, out, &mut written);
-            unsent |= subscription.has_unsent(&track.ring);
+            subscription.write(&track.layers, &mut leg.leg, self.now, out, &mut written);
+            unsent |= subscription.has_unsent(&track.layers);
         }
         leg.stats.packets_out += written.sent;
         leg.stats.bytes_out += (out.bytes() - before) as u64;
         self.stats.packets_forwarded += written.sent;
         self.stats.jumps += written.jumped;
+        self.stats.layer_switches += written.turned;
         written.dropped.iter().for_each(|reason| self.stats.drop(*reason));
         if unsent && !std::mem::replace(&mut leg.again, true) {
             self.flush.again.push(key);

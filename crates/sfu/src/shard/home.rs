@@ -110,12 +110,12 @@ impl Shard {
             Letter::Attach { track, to, watch } => self.attach(track, to, watch),
             Letter::Detach { track, to, watch } => self.detach(track, to, watch),
             Letter::Backlog(backlog) => self.backlog(from, *backlog),
-            Letter::Packet { track, link, entry } => self.remote_packet(track, link, entry),
-            Letter::Ask { track, why } => {
-                if let Some(key) = self.tracks.key(track).filter(|_| self.is_origin(track)) {
-                    self.ask(key, why);
-                }
+            Letter::Packet { track, link, entry, layer } => {
+                self.remote_packet(track, link, entry, usize::from(layer));
             }
+            Letter::Rates { track, link, rates } => self.remote_rates(track, link, &rates),
+            Letter::Want { track, watch, layers } => self.want_layers(track, from, watch, layers),
+            Letter::Ask { track, why, layer } => self.asked(track, layer, why),
             Letter::Tap { track, on } => {
                 if let Some((_, track)) = self.tracks.find_mut(track).filter(|(_, track)| !track.source.is_remote()) {
                     track.tapped = on;

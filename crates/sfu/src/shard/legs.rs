@@ -36,6 +36,8 @@ pub(crate) struct LegState {
     pub(crate) alive: bool,
     /// It is among those that send more with the next tick.
     pub(crate) again: bool,
+    /// The highest layer of a picture that it gets, counted from the lowest, which is 0.
+    pub(crate) most: u8,
     bound: SmallVec<[(Kind, TrackId); 2]>,
     /// Where the numbers and times are of kinds of which a track is not subscribed to any more.
     endings: SmallVec<[(Kind, Ending); 2]>,
@@ -53,6 +55,7 @@ impl LegState {
             added: now,
             alive: false,
             again: false,
+            most: u8::MAX,
             bound: SmallVec::new(),
             endings: SmallVec::new(),
             dirty: false,

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr, time::Instant};
 
-use media::Codec;
+use media::{Codec, LAYERS_MAX};
 use rtc::{Leg, Protocol};
 
 use super::{
@@ -84,6 +84,8 @@ pub(crate) struct Backlog {
     pub(crate) pace: Pace,
     pub(crate) fed: bool,
     pub(crate) link: Link,
+    /// Which of its layers.
+    pub(crate) layer: u8,
     /// One of the first begins a key frame.
     pub(crate) entries: Vec<Entry>,
 }
@@ -132,9 +134,13 @@ pub(crate) enum Letter {
     /// From the origin to who was attached.
     Backlog(Box<Backlog>),
     /// From the origin to all that are attached.
-    Packet { track: TrackId, link: Link, entry: Entry },
-    /// To the origin: a key frame is needed.
-    Ask { track: TrackId, why: Ask },
+    Packet { track: TrackId, link: Link, entry: Entry, layer: u8 },
+    /// From the origin to all that are attached: what the layers take, in bits a second; 0 where one is not sent.
+    Rates { track: TrackId, link: Link, rates: [u32; LAYERS_MAX] },
+    /// To the origin, from who is attached: these layers from now on, a bit for each.
+    Want { track: TrackId, watch: u32, layers: u8 },
+    /// To the origin: a key frame is needed, of this layer or of the one that is told outside.
+    Ask { track: TrackId, why: Ask, layer: Option<u8> },
     /// From the home to the origin.
     Tap { track: TrackId, on: bool },
     /// From the home: the track is over.

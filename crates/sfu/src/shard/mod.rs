@@ -7,6 +7,7 @@ mod event;
 mod flush;
 mod home;
 mod id;
+mod layering;
 mod legs;
 mod mail;
 mod remote;
@@ -239,7 +240,7 @@ impl Shard {
                 }
             }
             rtc::Event::Packet { kind, packet } => self.received(key, kind, packet),
-            rtc::Event::KeyFrameRequested { kind } => {
+            rtc::Event::KeyFrameRequested { kind, .. } => {
                 for track in self.tracks_of(key) {
                     if self.tracks.get(track).is_some_and(|track| track.codec.kind() == kind) {
                         self.lost(key, track);
@@ -284,9 +285,10 @@ impl Shard {
             }
             Command::Subscribe { leg, track } => self.subscribe(leg, track),
             Command::Unsubscribe { leg, kind } => self.unsubscribe(leg, kind),
+            Command::SetLayer { leg, kind, most } => self.set_layer(leg, kind, most),
             Command::Tap { track, on } => self.tap(track, on),
             Command::RequestKeyFrame { track } => match self.homes.get(&track).map(Home::origin) {
-                Some(origin) => self.mails.post(origin, Letter::Ask { track, why: Ask::Lost }),
+                Some(origin) => self.mails.post(origin, Letter::Ask { track, why: Ask::Lost, layer: None }),
                 None => self.stats.drop(Drop::NoSuchThing),
             },
             Command::RestartIce { leg, fragment } => self.restart_ice(leg, &fragment, out),
@@ -338,11 +340,7 @@ impl Shard {
         }
         if self.care_at <= self.now {
             self.care_at = self.now + CARE_INTERVAL;
-            for key in self.tracks.keys() {
-                if self.tracks.get(key).is_some_and(|track| track.has_waiting(key, &self.legs)) {
-                    self.ask(key, Ask::Waiting);
-                }
-            }
+            self.care_for_layers();
         }
         if self.stats_at <= self.now {
             self.stats_at = self.now + STATS_INTERVAL;

@@ -10,7 +10,7 @@ use super::{LegId, Letter, Link, Pace, Shard, TrackId, TrackKey, mail::Backlog};
 use crate::{
     ring::Entry,
     stats::Drop,
-    track::{Attached, Source, Track},
+    track::{Attached, Source, Track, bit},
 };
 
 /// A track that viewers here wait for.
@@ -131,10 +131,19 @@ impl Shard {
         let Some((_, track)) = self.tracks.find_mut(id).filter(|(_, track)| !track.source.is_remote()) else { return };
         let link = Link { watch, epoch: track.link.epoch };
         track.attached.retain(|attached| attached.shard != to);
-        track.attached.push(Attached { shard: to, link });
-        let fed = track.source.is_fed();
-        let backlog =
-            Backlog { track: id, codec: track.codec, pace: track.pace, fed, link, entries: track.ring.since_key() };
+        let layer = track.layers.highest(u8::MAX);
+        track.attached.push(Attached { shard: to, link, layers: bit(layer) });
+        self.send_backlog(id, layer, to, link);
+        self.tell_rates(id);
+    }
+
+    /// A shard begins to get a layer.
+    pub(super) fn send_backlog(&mut self, id: TrackId, layer: usize, to: usize, link: Link) {
+        let Some((_, track)) = self.tracks.find_mut(id) else { return };
+        let Some(ring) = track.layers.ring(layer) else { return };
+        let (codec, pace, fed, entries) = (track.codec, track.pace, track.source.is_fed(), ring.since_key());
+        let layer = u8::try_from(layer).unwrap_or(0);
+        let backlog = Backlog { track: id, codec, pace, fed, link, layer, entries };
         self.mails.post(to, Letter::Backlog(Box::new(backlog)));
     }
 
@@ -146,7 +155,8 @@ impl Shard {
 
     /// The origin of a track sends what it has kept of it.
     pub(super) fn backlog(&mut self, from: usize, backlog: Backlog) {
-        let Backlog { track: id, codec, pace, fed, link, entries } = backlog;
+        let Backlog { track: id, codec, pace, fed, link, layer, mut entries } = backlog;
+        let layer = usize::from(layer);
         let waited = self.awaited.get(&id).is_some_and(|awaited| awaited.watch == link.watch);
         if waited {
             let mut track = Track::new(id, codec, pace);
@@ -159,20 +169,25 @@ impl Shard {
             return;
         }
         track.source = Source::Remote { at: from, fed };
+        if waited || track.link != link {
+            track.crossing = bit(layer);
+        } else if let Some(layer) = track.layers.at(layer) {
+            layer.ring.resume(&mut entries);
+        }
         (track.pace, track.link) = (pace, link);
         for entry in entries {
-            self.add(key, entry);
+            self.add(key, layer, entry);
         }
         self.arrived(id);
         self.unwatch_unseen(key);
     }
 
     /// A packet of a track of another shard.
-    pub(super) fn remote_packet(&mut self, id: TrackId, link: Link, entry: Entry) {
+    pub(super) fn remote_packet(&mut self, id: TrackId, link: Link, entry: Entry, layer: usize) {
         let Some(key) = self.tracks.key(id) else { return };
         // What was on its way when this shard had no viewers for a while, or when the origin changed, is late.
         if self.tracks.get(key).is_some_and(|track| track.source.is_remote() && track.link == link) {
-            self.add(key, entry);
+            self.add(key, layer, entry);
         }
     }
 

@@ -6,9 +6,11 @@ use smallvec::SmallVec;
 
 use super::{LegId, LegKey, Letter, Pace, Shard, TrackId, TrackKey};
 use crate::{
+    layers::layer_of,
     ring::Entry,
     stats::Drop,
-    track::{Ask, Attached, Source, Track},
+    subscription::{Subscription, rtp_rate_hz},
+    track::{Ask, Attached, Source, Track, bit},
 };
 
 impl Shard {
@@ -63,36 +65,42 @@ impl Shard {
     /// A viewer is connected: sound is live at once, the picture begins with the key frame that is kept.
     pub(super) fn start(&mut self, leg: LegKey, track: TrackKey) {
         let (Some(state), Some(found)) = (self.legs.get_mut(leg), self.tracks.get(track)) else { return };
-        let Some(subscription) = state.subscription_mut(track).filter(|subscription| subscription.waits()) else {
-            return;
-        };
+        let most = state.most;
+        let own = state.subscriptions.iter_mut().find(|own| own.track == track && own.waits());
+        let Some(subscription) = own else { return };
         if found.codec.kind() == Kind::Audio {
-            subscription.start_live(&found.ring);
-        } else if subscription.start_from(&found.ring) {
+            found.layers.ring(0).into_iter().for_each(|ring| subscription.start_live(ring));
+            return;
+        }
+        subscription.choose(&found.ranked(most), &mut state.leg, 0, self.now);
+        let wanted = subscription.wanted();
+        if subscription.start_from(&found.layers) {
             self.stats.starts_from_ring += 1;
             self.flush.ready(leg);
         } else {
-            self.ask(track, Ask::Waiting);
+            self.ask(track, wanted, Ask::Waiting);
         }
     }
 
     /// A viewer lost its picture.
     pub(super) fn lost(&mut self, leg: LegKey, track: TrackKey) {
         let (Some(state), Some(found)) = (self.legs.get_mut(leg), self.tracks.get(track)) else { return };
+        let Some(subscription) = state.subscription_mut(track) else { return };
+        let layer = subscription.layer();
         if found.source.is_fed()
-            && let Some(subscription) = state.subscription_mut(track)
-            && subscription.replay(&found.ring, self.now)
+            && let Some(ring) = found.layers.ring(layer)
+            && subscription.replay(ring, self.now)
         {
             self.stats.starts_from_ring += 1;
             self.flush.ready(leg);
             return;
         }
-        self.ask(track, Ask::Lost);
+        self.ask(track, layer, Ask::Lost);
     }
 
-    pub(super) fn ask(&mut self, track: TrackKey, why: Ask) {
+    pub(super) fn ask(&mut self, track: TrackKey, layer: usize, why: Ask) {
         if let Some(track) = self.tracks.get_mut(track) {
-            track.ask(why, self.now, &mut self.legs, &mut self.events, &mut self.mails, &mut self.stats);
+            track.ask((layer, why), self.now, &mut self.legs, &mut self.events, &mut self.mails, &mut self.stats);
         }
     }
 
@@ -105,7 +113,7 @@ impl Shard {
         };
         let Some(track) = self.tracks.get(subscription.track) else { return };
         for number in numbers {
-            match subscription.repair(&track.ring, *number, &mut state.leg, self.now, out) {
+            match subscription.repair(&track.layers, *number, &mut state.leg, self.now, out) {
                 Ok(()) => self.stats.packets_repaired += 1,
                 Err(reason) => self.stats.drop(reason),
             }
@@ -116,23 +124,28 @@ impl Shard {
     pub(super) fn push(&mut self, key: TrackKey, packet: RtpPacket) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         self.stats.packets_in += 1;
-        let entry = Entry::new(&packet);
-        for Attached { shard, link } in &track.attached {
+        let (entry, layer) = (Entry::new(&packet), layer_of(&packet));
+        for Attached { shard, link, .. } in track.attached.iter().filter(|other| other.layers & bit(layer) != 0) {
             self.stats.packets_crossed += 1;
-            let letter = Letter::Packet { track: track.id, link: *link, entry: entry.clone() };
+            let place = u8::try_from(layer).unwrap_or(0);
+            let letter = Letter::Packet { track: track.id, link: *link, entry: entry.clone(), layer: place };
             self.mails.post(*shard, letter);
         }
         if track.tapped {
-            self.events.packet(track.id, packet);
+            // The first layer that comes, until more is known.
+            let told = if track.tap.layer().is_none() { layer } else { track.told_layer() };
+            if let Some(packet) = track.tap.pass(&packet, layer, told, rtp_rate_hz(track.codec)) {
+                self.events.packet(track.id, packet);
+            }
         }
-        self.add(key, entry);
+        self.add(key, layer, entry);
     }
 
     /// A packet that came here, or to another shard, goes into the ring that viewers here share.
-    pub(super) fn add(&mut self, key: TrackKey, entry: Entry) {
+    pub(super) fn add(&mut self, key: TrackKey, layer: usize, entry: Entry) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         let due = track.due;
-        let begins = track.push(entry, self.now);
+        let begins = track.push(layer, entry, self.now);
         if let Some(at) = track.due.filter(|at| due != Some(*at)) {
             self.flush.due(key, at, self.now);
         }
@@ -141,8 +154,9 @@ impl Shard {
         }
         for viewer in &track.viewers {
             let Some(leg) = self.legs.get_mut(*viewer).filter(|leg| leg.leg.is_connected()) else { continue };
-            if let Some(subscription) = leg.subscription_mut(key).filter(|subscription| subscription.waits()) {
-                subscription.begin_live(&track.ring);
+            let waits = |own: &&mut Subscription| own.may_begin(layer, &track.layers);
+            if let Some(subscription) = leg.subscription_mut(key).filter(waits) {
+                subscription.begin_live(layer, &track.layers);
             }
         }
     }

@@ -24,7 +24,7 @@ use stentor_sfu::{
 use str0m::{
     Candidate, Input as RtcInput, Output as RtcOutput, Rtc, RtcConfig,
     change::{SdpAnswer, SdpPendingOffer},
-    media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt},
+    media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid, Simulcast, SimulcastLayer},
     net::{Protocol as RtcProtocol, Receive},
     rtp::RtpWrite,
 };
@@ -52,6 +52,8 @@ pub struct Client {
     /// Sender reports: kind, RTP time, NTP in microseconds.
     pub reports: Vec<(Kind, u32, i64)>,
     pub key_frame_requests: usize,
+    /// Layers of which a key frame was asked, and nobody has looked.
+    pub asked: Vec<String>,
     pub mids: Vec<(Kind, Mid)>,
     timeout: Instant,
 }
@@ -59,6 +61,17 @@ pub struct Client {
 impl Client {
     /// A client with one m= line of each kind, and its offer.
     pub fn offer(now: Instant, addr: &str, codecs: &[Codec], direction: Direction) -> (Self, String, SdpPendingOffer) {
+        Self::offer_layers(now, addr, codecs, direction, &[])
+    }
+
+    /// The same, with a picture in layers of these names.
+    pub fn offer_layers(
+        now: Instant,
+        addr: &str,
+        codecs: &[Codec],
+        direction: Direction,
+        layers: &[&str],
+    ) -> (Self, String, SdpPendingOffer) {
         let has = |codec| codecs.contains(&codec);
         let mut rtc = RtcConfig::new()
             .clear_codecs()
@@ -76,7 +89,9 @@ impl Client {
         for kind in [Kind::Audio, Kind::Video] {
             if codecs.iter().any(|codec| codec.kind() == kind) {
                 let media = if kind == Kind::Audio { MediaKind::Audio } else { MediaKind::Video };
-                mids.push((kind, api.add_media(media, direction, None, None, None)));
+                let send = layers.iter().map(|name| SimulcastLayer::new(name)).collect();
+                let layers = (kind == Kind::Video && !layers.is_empty()).then(|| Simulcast { send, recv: Vec::new() });
+                mids.push((kind, api.add_media(media, direction, None, None, layers)));
             }
         }
         let (offer, pending) = api.apply().unwrap();
@@ -88,6 +103,7 @@ impl Client {
             got: Vec::new(),
             reports: Vec::new(),
             key_frame_requests: 0,
+            asked: Vec::new(),
             mids,
             timeout: now,
         };
@@ -107,7 +123,10 @@ impl Client {
         match event {
             str0m::Event::Connected => self.connected = true,
             str0m::Event::Closed => self.closed = true,
-            str0m::Event::KeyframeRequest(_) => self.key_frame_requests += 1,
+            str0m::Event::KeyframeRequest(request) => {
+                self.key_frame_requests += 1;
+                self.asked.extend(request.rid.map(|rid| rid.to_string()));
+            }
             str0m::Event::RtpPacket(packet) => {
                 let mid = self.rtc.direct_api().stream_rx(&packet.header.ssrc).unwrap().mid();
                 let kind = self.mids.iter().find(|(_, known)| *known == mid).unwrap().0;
@@ -170,6 +189,9 @@ pub struct World {
     pub slow_mail: Option<(usize, usize, Duration)>,
     /// Called for each piece of mail that may be lost: true loses it.
     pub lose_mail: Box<dyn FnMut() -> bool>,
+    /// The way to an address lets so many bits a second through, with a queue of so long; when it is free again.
+    pub narrow: Option<(SocketAddr, u64, Duration)>,
+    free_at: Instant,
     mail: Vec<Carried>,
     random: u64,
     wire: VecDeque<Flying>,
@@ -201,6 +223,8 @@ impl World {
             mail_delay_max: Duration::from_millis(2),
             slow_mail: None,
             lose_mail: Box::new(|| false),
+            narrow: None,
+            free_at: now,
             mail: Vec::new(),
             random: 0x2545_f491_4f6c_dd1d,
             wire: VecDeque::new(),
@@ -274,8 +298,20 @@ impl World {
         purpose: Purpose,
         change: impl Fn(String) -> String,
     ) -> (usize, LegId, Answer) {
+        self.join_layers(addr, codecs, purpose, &[], change)
+    }
+
+    /// The same, with layers.
+    pub fn join_layers(
+        &mut self,
+        addr: &str,
+        codecs: &[Codec],
+        purpose: Purpose,
+        layers: &[&str],
+        change: impl Fn(String) -> String,
+    ) -> (usize, LegId, Answer) {
         let direction = if purpose == Purpose::Publish { Direction::SendOnly } else { Direction::RecvOnly };
-        let (mut client, offer, pending) = Client::offer(self.now, addr, codecs, direction);
+        let (mut client, offer, pending) = Client::offer_layers(self.now, addr, codecs, direction, layers);
         let (leg, answer) = Leg::answer(&self.config, &change(offer), purpose, self.now).unwrap();
         client
             .rtc
@@ -295,7 +331,17 @@ impl World {
 
     /// A publisher, its leg and its tracks: one of each codec.
     pub fn publisher(&mut self, addr: &str, codecs: &[Codec]) -> (usize, LegId, Vec<TrackId>) {
-        let (client, leg, answer) = self.join(addr, codecs, Purpose::Publish, |offer| offer);
+        self.publisher_of_layers(addr, codecs, &[])
+    }
+
+    /// The same, with a picture in layers.
+    pub fn publisher_of_layers(
+        &mut self,
+        addr: &str,
+        codecs: &[Codec],
+        layers: &[&str],
+    ) -> (usize, LegId, Vec<TrackId>) {
+        let (client, leg, answer) = self.join_layers(addr, codecs, Purpose::Publish, layers, |offer| offer);
         let tracks: Vec<TrackId> = answer
             .kinds
             .iter()
@@ -358,6 +404,18 @@ impl World {
         stream.write_rtp(
             RtpWrite::new(pt, seq.into(), time, captured, payload).marker(marker).nackable(kind == Kind::Video),
         );
+        client.timeout = now;
+    }
+
+    /// Sends a packet of a layer.
+    pub fn send_layer(&mut self, client: usize, layer: &str, seq: u64, time: u32, marker: bool, payload: &[u8]) {
+        let now = self.now;
+        let client = &mut self.clients[client];
+        let mid = client.mid(Kind::Video);
+        let pt: Pt = client.rtc.media(mid).unwrap().remote_pts()[0];
+        let mut direct = client.rtc.direct_api();
+        let stream = direct.stream_tx_by_mid(mid, Some(Rid::from(layer))).expect("the layer was accepted");
+        stream.write_rtp(RtpWrite::new(pt, seq.into(), time, now, payload).marker(marker).nackable(true));
         client.timeout = now;
     }
 
@@ -493,9 +551,18 @@ impl World {
 
     fn fly(&mut self, to_server: bool, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         self.number += 1;
-        if !(self.lose)(self.number, to_server, &bytes) {
-            self.wire.push_back(Flying { at: self.now + self.delay, proto: Protocol::Udp, from, to, bytes });
+        if (self.lose)(self.number, to_server, &bytes) {
+            return;
         }
+        let mut at = self.now + self.delay;
+        if let Some((_, bps, queue)) = self.narrow.filter(|(narrow, ..)| *narrow == to) {
+            if self.free_at > self.now + queue {
+                return;
+            }
+            self.free_at = self.free_at.max(self.now) + Duration::from_micros(bytes.len() as u64 * 8_000_000 / bps);
+            at = self.free_at + self.delay;
+        }
+        self.wire.push_back(Flying { at, proto: Protocol::Udp, from, to, bytes });
     }
 
     /// Sends `frames` frames of a camera from now on, a packet each 33 ms; every `gop`th begins with a key frame of

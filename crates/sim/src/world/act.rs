@@ -87,7 +87,7 @@ impl World<'_> {
         }
         let mut client = None;
         if !is_fed {
-            let wanted = Wanted::Send { video: picture.as_ref().map(|_| 0x42_e0_1f), audio: stream.sound };
+            let wanted = Wanted::Send { video: picture.as_ref().map(|_| 0x42_e0_1f), audio: stream.sound, layers: 1 };
             let paths = (stream.up.clone(), stream.down.clone());
             let place = self.connect(Role::Publisher(at), wanted, Purpose::Publish, paths)?;
             let leg = self.client(place)?.leg;
@@ -352,6 +352,7 @@ impl World<'_> {
     fn fed(&self, codec: media::Codec, made: &Made) -> RtpPacket {
         RtpPacket {
             codec,
+            layer: 0,
             // The bridge's numbers rise without end.
             seq: SeqNo(5_000_000 + made.stamp.seq),
             time: MediaTime(made.time),
