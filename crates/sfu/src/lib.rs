@@ -7,6 +7,7 @@
 
 mod demux;
 mod layers;
+mod rhythm;
 mod ring;
 mod shard;
 mod stats;

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::{
     layers::{Layers, Ranked},
+    rhythm::Rhythm,
     ring::{Added, Entry, Limits},
     shard::{EventQueue, LegId, LegKey, Legs, Letter, Link, Mails, Pace, TrackId},
     stats::ShardStats,
@@ -87,6 +88,8 @@ pub(crate) struct Track {
     pub(crate) crossing: u8,
     /// When what waits in the ring goes to the viewers.
     pub(crate) due: Option<Instant>,
+    /// Of its pictures.
+    pub(crate) rhythm: Rhythm,
 }
 
 impl Track {
@@ -104,6 +107,7 @@ impl Track {
             pace,
             crossing: 0,
             due: None,
+            rhythm: Rhythm::default(),
         }
     }
 
@@ -111,9 +115,17 @@ impl Track {
         self.viewers.retain(|viewer| *viewer != leg);
     }
 
-    /// Takes a packet in, and says whether viewers that wait may begin with it. `due` says when it goes out.
-    pub(crate) fn push(&mut self, layer: usize, entry: Entry, now: Instant) -> bool {
-        let ends_frame = entry.marker && self.codec.kind() == Kind::Video;
+    /// Takes a packet in, and says whether viewers that wait may begin with it. `due` says when it goes out; sound goes with
+    /// the `picture` that its viewers get next.
+    pub(crate) fn push(&mut self, layer: usize, entry: Entry, picture: Option<Instant>, now: Instant) -> bool {
+        let hold = if self.codec.kind() == Kind::Audio {
+            self.pace.hold_sound(picture, now)
+        } else if entry.marker {
+            self.rhythm.beat(now);
+            Duration::ZERO
+        } else {
+            self.pace.hold()
+        };
         let limits = if self.source.is_fed() { FED } else { ASKABLE };
         if !(self.source.is_remote() && self.layers.len() > 1) {
             // What a layer takes is measured where all of it comes.
@@ -122,7 +134,7 @@ impl Track {
         let Some(layer) = self.layers.at(layer) else { return false };
         let added = layer.ring.push(entry, rtp_rate_hz(self.codec), limits);
         if !self.viewers.is_empty() {
-            let at = if ends_frame { now } else { now + self.pace.hold() };
+            let at = now + hold;
             self.due = Some(self.due.map_or(at, |due| due.min(at)));
         }
         added == Added::Key

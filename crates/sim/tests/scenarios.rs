@@ -71,7 +71,8 @@ fn the_same_seed_gives_the_same_run() {
             let twice = [run(&scenario, &setup), run(&scenario, &setup)];
             let [one, two] = twice.map(|report| report.unwrap_or_else(|failure| panic!("{failure}")));
             assert_eq!((one.made, one.viewers), (two.made, two.viewers), "{} {}", scenario.name, scenario.seed);
-            if loses_nothing {
+            // str0m draws some of its times at random, and what is sent at the same moment is lost in the order of sending.
+            if loses_nothing && setup.viewer_leg == ViewerLeg::Own {
                 assert_eq!(one, two, "{} {}", scenario.name, scenario.seed);
             }
         }

@@ -153,9 +153,14 @@ impl Command {
 pub enum Pace {
     /// A call: next to nothing.
     Call,
-    /// A stream with an audience: until the frame is whole, 10 ms at most.
+    /// A stream with an audience: until the frame is whole, 10 ms at most. Sound waits for the next picture where that is
+    /// expected within 24 ms, and goes as in a call where it is not.
     Audience,
 }
+
+/// Sound waits for a picture that is whole within this, being late included: half the way from one picture to the next of
+/// 25 a second, and a little.
+const RIDE_MAX: Duration = Duration::from_millis(24);
 
 impl Pace {
     /// The longest wait.
@@ -163,6 +168,15 @@ impl Pace {
         match self {
             Self::Call => Duration::from_millis(1),
             Self::Audience => Duration::from_millis(10),
+        }
+    }
+
+    /// The wait of a packet of sound, where the next picture of its viewers is whole by this time.
+    pub(crate) fn hold_sound(self, picture: Option<Instant>, now: Instant) -> Duration {
+        let wait = picture.map(|at| at.saturating_duration_since(now));
+        match (self, wait) {
+            (Self::Audience, Some(wait)) if wait <= RIDE_MAX => wait,
+            _ => Self::Call.hold(),
         }
     }
 }

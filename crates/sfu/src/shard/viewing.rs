@@ -1,5 +1,7 @@
 //! Viewers of the tracks that this shard has: who gets what from when on, and what they ask for.
 
+use std::time::Instant;
+
 use media::{Kind, RtpPacket};
 use rtc::Batch;
 use smallvec::SmallVec;
@@ -143,9 +145,10 @@ impl Shard {
 
     /// A packet that came here, or to another shard, goes into the ring that viewers here share.
     pub(super) fn add(&mut self, key: TrackKey, layer: usize, entry: Entry) {
+        let picture = self.next_picture(key);
         let Some(track) = self.tracks.get_mut(key) else { return };
         let due = track.due;
-        let begins = track.push(layer, entry, self.now);
+        let begins = track.push(layer, entry, picture, self.now);
         if let Some(at) = track.due.filter(|at| due != Some(*at)) {
             self.flush.due(key, at, self.now);
         }
@@ -159,5 +162,14 @@ impl Shard {
                 subscription.begin_live(layer, &track.layers);
             }
         }
+    }
+
+    /// When who hears a track is expected to be sent the next picture: as the first of them is, since all who hear a
+    /// stream see it.
+    fn next_picture(&self, key: TrackKey) -> Option<Instant> {
+        let track = self.tracks.get(key).filter(|track| track.codec.kind() == Kind::Audio)?;
+        let viewer = self.legs.get(*track.viewers.first()?)?;
+        let seen = viewer.subscriptions.iter().filter_map(|own| self.tracks.get(own.track));
+        seen.filter_map(|track| track.rhythm.next(self.now)).min()
     }
 }

@@ -1,6 +1,6 @@
 //! What the scenario makes happen.
 
-use media::{Kind, MediaTime, RtpPacket, SeqNo, WallTime};
+use media::{Codec, Kind, MediaTime, RtpPacket, SeqNo, WallTime};
 use rtc::{Leg, Outgoing, Purpose, Wanted};
 use sfu::{Command, LegId, Pace};
 
@@ -78,10 +78,16 @@ impl World<'_> {
         let picture = stream.camera.map(|camera| Source::camera(picture_track, camera, seed, now));
         let sound = stream.sound.then(|| Source::microphone(sound_track, seed, now));
         let is_fed = stream.origin == Origin::Fed;
-        let hold = std::time::Duration::from_millis(if stream.pace == Pace::Call { 1 } else { 10 });
+        let hold = |codec: Codec| {
+            std::time::Duration::from_millis(match (stream.pace, codec.kind()) {
+                (Pace::Call, _) => 1,
+                (Pace::Audience, Kind::Video) => 10,
+                (Pace::Audience, Kind::Audio) => 24,
+            })
+        };
         for source in [&picture, &sound].into_iter().flatten() {
             let id = self.track_id(source.track);
-            self.ledger.add(source.track, source.codec(), hold, is_fed);
+            self.ledger.add(source.track, source.codec(), hold(source.codec()), is_fed);
             self.command(Command::AddTrack { id, codec: source.codec(), pace: stream.pace })?;
             self.command(Command::Tap { track: id, on: true })?;
         }
