@@ -131,6 +131,8 @@ pub struct Transport {
     pub strange: u64,
     /// STUN that was malformed or not authentic.
     pub stun_refused: u64,
+    /// Flights of the DTLS handshake that went out again.
+    pub flights_repeated: u64,
     /// RTP of a payload type that was not negotiated.
     pub unknown_payload_types: u64,
     /// Transport-wide feedbacks sent.

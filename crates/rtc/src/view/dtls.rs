@@ -1,16 +1,22 @@
 //! DTLS of a viewer (RFC 5764, RFC 8827 section 6.5): the handshake, the peer's fingerprint, keys for SRTP, goodbye.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 use dimpl::{Dtls as Engine, DtlsCertificate, KeyingMaterial, Output, SrtpProfile};
 
-use super::ice::Way;
+use super::{
+    flights::{Flights, HANDSHAKE_MAX, Last},
+    ice::Way,
+};
 use crate::{batch::Batch, config::Certificate};
 
 /// What one record or certificate of the peer needs as a buffer; a bigger certificate ends the leg.
 const RECORD_BYTES_MAX: usize = 2_048;
 const CERTIFICATE_BYTES_MAX: usize = 16 * 1_024;
+/// Content types of records (RFC 5246 section 6.2.1).
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const HANDSHAKE: u8 = 22;
 /// Errors that are survived once media flows: nobody but the peer can make the engine useless, and it may have gone on.
 const ERRORS_MAX: u32 = 64;
 
@@ -22,7 +28,12 @@ pub(crate) struct Dtls {
     connected: bool,
     /// There may be something to poll.
     stirred: bool,
-    timer: Option<Instant>,
+    now: Instant,
+    flights: Flights,
+    /// Ours that the peer may not have.
+    last: Option<Last>,
+    /// How often that went out again.
+    repeated: u64,
     errors: u32,
 }
 
@@ -54,7 +65,33 @@ impl Dtls {
         engine.set_active(active);
         let algorithm = if hash == "sha-1" { &digest::SHA1_FOR_LEGACY_USE_ONLY } else { &digest::SHA256 };
         let expected = Some(Fingerprint { algorithm, value: value.into() });
-        Self { engine, expected, verified: false, connected: false, stirred: true, timer: None, errors: 0 }
+        Self {
+            engine,
+            expected,
+            verified: false,
+            connected: false,
+            stirred: true,
+            now,
+            flights: Flights::new(now),
+            last: None,
+            repeated: 0,
+            errors: 0,
+        }
+    }
+
+    /// Repeats flights by what is known of the round trip.
+    pub(crate) fn round_trip(&mut self, round_trip: Duration) {
+        self.flights.round_trip(round_trip);
+    }
+
+    /// The peer has keys: it has our last flight.
+    pub(crate) fn confirmed(&mut self) {
+        self.last = None;
+    }
+
+    /// Flights that went out again.
+    pub(crate) fn repeated(&self) -> u64 {
+        self.flights.repeated() + self.repeated
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -63,19 +100,37 @@ impl Dtls {
 
     /// When time has to pass for it.
     pub(crate) fn timer(&self) -> Option<Instant> {
-        self.timer
+        if self.connected { self.last.as_ref().and_then(Last::timer) } else { self.flights.timer() }
     }
 
     pub(crate) fn timeout(&mut self, now: Instant) -> Result<(), String> {
-        self.stirred = true;
-        let result = self.engine.handle_timeout(now);
+        (self.stirred, self.now) = (true, now);
+        if self.connected {
+            if let Some(last) = &mut self.last {
+                last.time_passes(now);
+            }
+            return Ok(());
+        }
+        let clock = self.flights.turn(now);
+        if self.flights.is_late(now) {
+            return Err(format!("the DTLS handshake did not end within {} s", HANDSHAKE_MAX.as_secs()));
+        }
+        let result = self.engine.handle_timeout(clock);
         self.survive(result)
     }
 
     /// Takes a record.
     pub(crate) fn handle(&mut self, now: Instant, bytes: &[u8]) -> Result<(), String> {
-        self.stirred = true;
-        let result = self.engine.handle_timeout(now).and_then(|()| self.engine.handle_packet(bytes));
+        (self.stirred, self.now) = (true, now);
+        // Clear text is over: what still comes of it is late, a stranger's, or the peer's last flight again.
+        if self.connected && is_clear(bytes) {
+            if let (Some(last), Some(&HANDSHAKE)) = (&mut self.last, bytes.first()) {
+                last.asked(now);
+            }
+            return Ok(());
+        }
+        let clock = if self.connected { self.flights.clock() } else { self.flights.turn(now) };
+        let result = self.engine.handle_timeout(clock).and_then(|()| self.engine.handle_packet(bytes));
         self.survive(result)
     }
 
@@ -93,7 +148,12 @@ impl Dtls {
         loop {
             let space = if more.is_empty() { &mut space[..] } else { &mut more[..] };
             match self.engine.poll_output(space) {
-                Output::Packet(record) => out.push(way.0, way.1, record),
+                Output::Packet(record) => {
+                    if self.connected && self.last.is_none() && record.first() == Some(&CHANGE_CIPHER_SPEC) {
+                        self.last = Some(Last::new(record, self.now));
+                    }
+                    out.push(way.0, way.1, record);
+                }
                 Output::PeerCert(certificate) => {
                     let expected = self.expected.take();
                     self.verified = expected.is_some_and(|expected| expected.fits(certificate));
@@ -112,12 +172,21 @@ impl Dtls {
                 Output::BufferTooSmall { needed } if needed <= CERTIFICATE_BYTES_MAX => more = vec![0; needed],
                 Output::BufferTooSmall { .. } => return Step::Failed("the peer's certificate is too long".into()),
                 Output::Timeout(at) => {
-                    (self.timer, self.stirred) = (Some(at), false);
+                    self.flights.waits_for(at, self.now);
+                    self.stirred = false;
+                    self.repeat(way, out);
                     return Step::Idle;
                 }
                 // Nobody speaks of data channels here.
                 _ => {}
             }
+        }
+    }
+
+    fn repeat(&mut self, way: Way, out: &mut Batch) {
+        if let Some(bytes) = self.last.as_mut().and_then(|last| last.take(self.now)) {
+            self.repeated += 1;
+            out.push(way.0, way.1, bytes);
         }
     }
 
@@ -127,6 +196,11 @@ impl Dtls {
         self.errors += 1;
         if self.connected && self.errors < ERRORS_MAX { Ok(()) } else { Err(error.to_string()) }
     }
+}
+
+/// Whether a datagram begins with a record that is not encrypted: its epoch is 0 (RFC 6347 section 4.1).
+fn is_clear(bytes: &[u8]) -> bool {
+    bytes.get(3..5) == Some(&[0, 0])
 }
 
 impl Fingerprint {

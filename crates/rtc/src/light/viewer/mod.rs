@@ -165,6 +165,7 @@ impl Viewer {
             rtt: self.ice.rtt(),
             srtp: self.keys.as_ref().map(|keys| keys.opener.refusals()).unwrap_or_default(),
             stun_refused: self.ice.refused(),
+            flights_repeated: self.dtls.as_ref().map_or(0, Dtls::repeated),
             feedbacks: self.feedback.as_ref().map_or(0, Feedback::sent),
             ..self.counts
         }
@@ -239,6 +240,9 @@ impl Viewer {
             self.events.push_back(Event::Reached);
             let (hash, value) = &agreed.fingerprint;
             let mut dtls = Dtls::new(&self.config.certificate, (hash, value), agreed.active, self.now);
+            if let Some(round_trip) = self.ice.rtt() {
+                dtls.round_trip(round_trip);
+            }
             let result = dtls.timeout(self.now);
             self.dtls = Some(dtls);
             self.survive(Some(result));
