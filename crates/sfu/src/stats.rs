@@ -119,6 +119,8 @@ pub struct ShardStats {
     pub jumps: u64,
     /// Legs that this shard was given because their peer came to it first.
     pub legs_claimed: u64,
+    /// Flights of DTLS handshakes with viewers that went out again.
+    pub flights_repeated: u64,
     /// Legs now, and those that nobody has claimed yet and whose home is here.
     pub legs: u64,
     /// Legs now that are connected.
@@ -158,6 +160,7 @@ impl ShardStats {
             ("starts_from_ring", self.starts_from_ring),
             ("jumps", self.jumps),
             ("legs_claimed", self.legs_claimed),
+            ("flights_repeated", self.flights_repeated),
             ("legs", self.legs),
             ("legs_connected", self.legs_connected),
             ("tracks", self.tracks),

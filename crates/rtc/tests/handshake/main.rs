@@ -139,5 +139,5 @@ fn media_before_the_keys_is_left_alone() {
     world.media = Some(Duration::from_millis(5));
     world.fate = Box::new(|of, before| if of == Flight::Last && before < 4 { vec![] } else { vec![20] });
     let took = world.connect(PATIENCE_S);
-    assert!(took.is_some() && world.strange() > 50, "{took:?}, {} packets, {:?}", world.strange(), world.closed);
+    assert!(took.is_some() && world.early() > 50, "{took:?}, {} packets, {:?}", world.early(), world.closed);
 }

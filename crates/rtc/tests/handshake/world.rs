@@ -144,10 +144,10 @@ impl World {
         [self.server.flights_repeated(), client]
     }
 
-    /// What the light client did not understand.
-    pub fn strange(&self) -> u64 {
+    /// Media that came to the light client before it had keys.
+    pub fn early(&self) -> u64 {
         match &self.client {
-            Client::Light(viewer) => viewer.transport().strange,
+            Client::Light(viewer) => viewer.transport().early,
             Client::Str0m(_) => 0,
         }
     }

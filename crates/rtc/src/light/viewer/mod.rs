@@ -250,8 +250,12 @@ impl Viewer {
     }
 
     fn rtp(&mut self, bytes: &mut [u8], seen: &mut dyn FnMut(Packet<'_>)) {
-        let (Some(keys), Some(header)) = (&mut self.keys, Header::read(bytes)) else {
+        let Some(header) = Header::read(bytes) else {
             self.counts.strange += 1;
+            return;
+        };
+        let Some(keys) = &mut self.keys else {
+            self.counts.early += 1;
             return;
         };
         let found = self.streams.iter_mut().find_map(|stream| {
