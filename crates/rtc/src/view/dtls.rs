@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use dimpl::{Dtls as Engine, DtlsCertificate, KeyingMaterial, Output, SrtpProfile};
 
 use super::{
-    flights::{Flights, HANDSHAKE_MAX, Last},
+    flights::{self, CHANGE_CIPHER_SPEC, Flights, HANDSHAKE, HANDSHAKE_MAX, Last},
     ice::Way,
 };
 use crate::{batch::Batch, config::Certificate};
@@ -14,9 +14,6 @@ use crate::{batch::Batch, config::Certificate};
 /// What one record or certificate of the peer needs as a buffer; a bigger certificate ends the leg.
 const RECORD_BYTES_MAX: usize = 2_048;
 const CERTIFICATE_BYTES_MAX: usize = 16 * 1_024;
-/// Content types of records (RFC 5246 section 6.2.1).
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const HANDSHAKE: u8 = 22;
 /// Errors that are survived once media flows: nobody but the peer can make the engine useless, and it may have gone on.
 const ERRORS_MAX: u32 = 64;
 
@@ -129,8 +126,13 @@ impl Dtls {
             }
             return Ok(());
         }
-        let clock = if self.connected { self.flights.clock() } else { self.flights.turn(now) };
-        let result = self.engine.handle_timeout(clock).and_then(|()| self.engine.handle_packet(bytes));
+        self.flights.begin(now);
+        // The packet comes first: a timer that is late would else repeat what the packet answers.
+        let clock = self.flights.clock();
+        let mut result = self.engine.handle_timeout(clock);
+        for flight in flights::split(bytes, !self.is_active()).into_iter().filter(|flight| !flight.is_empty()) {
+            result = result.and_then(|()| self.engine.handle_packet(flight));
+        }
         self.survive(result)
     }
 
@@ -149,10 +151,13 @@ impl Dtls {
             let space = if more.is_empty() { &mut space[..] } else { &mut more[..] };
             match self.engine.poll_output(space) {
                 Output::Packet(record) => {
-                    if self.connected && self.last.is_none() && record.first() == Some(&CHANGE_CIPHER_SPEC) {
-                        self.last = Some(Last::new(record, self.now));
+                    let is_active = self.engine.is_active();
+                    for flight in flights::split(record, is_active).into_iter().filter(|flight| !flight.is_empty()) {
+                        if self.connected && self.last.is_none() && flight.first() == Some(&CHANGE_CIPHER_SPEC) {
+                            self.last = Some(Last::new(flight, self.now));
+                        }
+                        out.push(way.0, way.1, flight);
                     }
-                    out.push(way.0, way.1, record);
                 }
                 Output::PeerCert(certificate) => {
                     let expected = self.expected.take();

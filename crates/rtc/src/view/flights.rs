@@ -17,6 +17,15 @@ const ENGINE_FAR: Duration = Duration::from_secs(365 * 86_400);
 /// A handshake may take so long.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 
+/// Content types of records (RFC 5246 section 6.2.1), the length of a record's header and of what stands before the type of
+/// a message.
+pub(crate) const CHANGE_CIPHER_SPEC: u8 = 20;
+pub(crate) const HANDSHAKE: u8 = 22;
+const HEADER: usize = 13;
+const CLIENT_HELLO: u8 = 1;
+/// Records of a flight that are looked at.
+const RECORDS_MAX: usize = 8;
+
 /// After so long a flight is repeated where nobody knows the round trip.
 const RTO: Duration = Duration::from_millis(250);
 /// Where the round trip is known, after twice as long and within these; doubled each time up to `INTERVAL_MAX`.
@@ -62,9 +71,14 @@ impl Flights {
         self.repeated
     }
 
+    /// Patience begins.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.began.get_or_insert(now);
+    }
+
     /// The engine's time now: what it waits for, where that is due.
     pub(crate) fn turn(&mut self, now: Instant) -> Instant {
-        self.began.get_or_insert(now);
+        self.begin(now);
         if let (Some(at), true) = (self.waits, self.due.is_some_and(|due| due <= now)) {
             self.repeated += u64::from(at > self.clock);
             self.clock = self.clock.max(at);
@@ -150,6 +164,30 @@ impl Last {
         self.sent = now;
         Some(&self.bytes)
     }
+}
+
+/// Two flights that came into one datagram; the second is empty where there is one. dimpl writes a repeat of an old flight
+/// and the next into one datagram, and throws all of such a datagram away whose first message it knows: the last flight
+/// among it, each time.
+pub(crate) fn split(bytes: &[u8], of_client: bool) -> [&[u8]; 2] {
+    let mut at = 0;
+    for _ in 0..RECORDS_MAX {
+        let Some(header) = bytes.get(at..at + HEADER) else { break };
+        let [.., high, low] = header else { break };
+        let end = at + HEADER + usize::from(u16::from_be_bytes([*high, *low]));
+        let content = header.first().copied();
+        // A client's flights begin with ClientHello, alone, or with its certificate; the server's last with this.
+        let cut = if of_client {
+            (content == Some(HANDSHAKE) && bytes.get(at + HEADER) == Some(&CLIENT_HELLO)).then_some(end)
+        } else {
+            (content == Some(CHANGE_CIPHER_SPEC) && at > 0).then_some(at)
+        };
+        if let Some((first, second)) = cut.and_then(|cut| bytes.split_at_checked(cut)) {
+            return [first, second];
+        }
+        at = end;
+    }
+    [bytes, &[]]
 }
 
 #[cfg(test)]

@@ -141,3 +141,29 @@ fn media_before_the_keys_is_left_alone() {
     let took = world.connect(PATIENCE_S);
     assert!(took.is_some() && world.early() > 50, "{took:?}, {} packets, {:?}", world.early(), world.closed);
 }
+
+#[test]
+fn ends_that_stand_still_for_a_while_are_not_taken_for_strangers() {
+    let certificates = certificates();
+    let mut failed = Vec::new();
+    for (which, client, length) in BOTH
+        .into_iter()
+        .flat_map(|which| [false, true].map(|client| (which, client)))
+        .flat_map(|(which, client)| [200, 300, 1_000, 3_000].map(|length| (which, client, length)))
+    {
+        for from in (0..=200).step_by(10) {
+            let mut world = World::new(which, &certificates);
+            world.stalls[usize::from(client)] = (from, from + length);
+            // What lies while somebody stands still is read then; after that a few round trips have to do.
+            let took = world.connect(PATIENCE_S);
+            let most = Duration::from_millis(from + length + 400);
+            if took.is_none_or(|took| took > most) {
+                failed.push(format!(
+                    "{which:?} client {client} from {from} for {length}: {took:?} {:?} {:?}",
+                    world.closed, world.sent
+                ));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}

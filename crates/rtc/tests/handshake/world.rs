@@ -57,6 +57,8 @@ pub struct World {
     pub fate: Box<Fate>,
     /// Everything but the handshake takes so long one way.
     pub delay_ms: u64,
+    /// While an end stands still (the server, the client; from and to, in milliseconds) its timers wait and its datagrams lie.
+    pub stalls: [(u64, u64); 2],
     /// How often each flight was sent.
     pub sent: HashMap<Flight, usize>,
     /// When each end was done.
@@ -105,6 +107,7 @@ impl World {
             start,
             fate: Box::new(|_, _| vec![20]),
             delay_ms: 20,
+            stalls: [(0, 0); 2],
             sent: HashMap::new(),
             connected: [None; 2],
             closed: Vec::new(),
@@ -154,21 +157,24 @@ impl World {
 
     fn step(&mut self, end: Instant) {
         let never = end + Duration::from_secs(1);
-        let lands = self.wire.iter().map(|(at, ..)| *at).min().unwrap_or(never);
+        let lands = self.wire.iter().map(|(at, to_server, _)| self.awake(!to_server, *at)).min().unwrap_or(never);
+        let due = [self.awake(false, self.due[0]), self.awake(true, self.due[1])];
         let media = self.media.map_or(never, |_| self.media_due);
-        self.now = self.due[0].min(self.due[1]).min(lands).min(media).min(end).max(self.now);
+        self.now = due[0].min(due[1]).min(lands).min(media).min(end).max(self.now);
         if lands <= self.now {
-            let at = self.wire.iter().position(|(at, ..)| *at == lands).unwrap();
+            let first =
+                |(_, (at, to_server, _)): &(usize, &(Instant, bool, Vec<u8>))| (self.awake(!to_server, *at), *at);
+            let at = self.wire.iter().enumerate().min_by_key(first).unwrap().0;
             let (_, to_server, bytes) = self.wire.remove(at);
             if to_server { self.to_server(&bytes) } else { self.to_client(bytes) }
         } else if let Some(every) = self.media.filter(|_| media <= self.now) {
             self.media_due = self.now + every;
             self.to_client([&[128, 96, 0, 1][..], &[7; 100]].concat());
         } else {
-            if self.due[0] <= self.now {
+            if due[0] <= self.now {
                 self.server.handle(self.now, Input::Timeout);
             }
-            if self.due[1] <= self.now {
+            if due[1] <= self.now {
                 match &mut self.client {
                     Client::Light(viewer) => viewer.handle(self.now, light::Input::Timeout, &mut |_| {}),
                     Client::Str0m(rtc) => rtc.handle_input(RtcInput::Timeout(self.now)).unwrap(),
@@ -176,6 +182,13 @@ impl World {
             }
         }
         self.drain();
+    }
+
+    /// When an end takes notice of what happens then.
+    fn awake(&self, client: bool, at: Instant) -> Instant {
+        let (from, to) = self.stalls[usize::from(client)];
+        let [from, to] = [from, to].map(|ms| self.start + Duration::from_millis(ms));
+        if (from..to).contains(&at) { to } else { at }
     }
 
     fn to_server(&mut self, bytes: &[u8]) {
