@@ -1,15 +1,12 @@
 //! What all legs of a process share, and what one leg is for.
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Instant};
 
 use aws_lc_rs::digest;
 use media::{Codec, WallTime};
 use str0m::{config::DtlsCert, crypto::CryptoProvider};
+
+use crate::view::flights;
 
 /// How a datagram travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,11 +76,7 @@ pub struct Certificate {
     pub(crate) dtls: Arc<dimpl::Config>,
 }
 
-/// Handshakes of our own leg. A lost flight is repeated sooner than after dimpl's second, since the viewer waits for it;
-/// the queues are as long as a handshake in fragments needs.
-const FLIGHT_RTO: Duration = Duration::from_millis(400);
-const FLIGHT_RETRIES: usize = 6;
-const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+/// Handshakes of our own leg: the queues are as long as a handshake in fragments needs.
 const DTLS_QUEUE_RX: usize = 16;
 const DTLS_QUEUE_TX: usize = 10;
 /// Longest DTLS datagram that we send, as on the str0m leg.
@@ -103,9 +96,9 @@ impl Certificate {
             .mtu(DTLS_MTU)
             .max_queue_rx(DTLS_QUEUE_RX)
             .max_queue_tx(DTLS_QUEUE_TX)
-            .flight_start_rto(FLIGHT_RTO)
-            .flight_retries(FLIGHT_RETRIES)
-            .handshake_timeout(HANDSHAKE_MAX);
+            .flight_start_rto(flights::ENGINE_RTO)
+            .flight_retries(flights::ENGINE_REPEATS_MAX)
+            .handshake_timeout(flights::ENGINE_PATIENCE);
         let dtls = Arc::new(dtls.build().map_err(|_| CertificateError)?);
         Ok(Self { identity: Arc::new(identity), crypto, dtls })
     }

@@ -121,6 +121,8 @@ pub struct ShardStats {
     pub layer_switches: u64,
     /// Legs that this shard was given because their peer came to it first.
     pub legs_claimed: u64,
+    /// Flights of DTLS handshakes with viewers that went out again.
+    pub flights_repeated: u64,
     /// Legs now, and those that nobody has claimed yet and whose home is here.
     pub legs: u64,
     /// Legs now that are connected.
@@ -161,6 +163,7 @@ impl ShardStats {
             ("jumps", self.jumps),
             ("layer_switches", self.layer_switches),
             ("legs_claimed", self.legs_claimed),
+            ("flights_repeated", self.flights_repeated),
             ("legs", self.legs),
             ("legs_connected", self.legs_connected),
             ("tracks", self.tracks),

@@ -12,6 +12,9 @@ pub(crate) struct Clock {
     /// Packets that were sent in it are counted, in nanoseconds of the run. 0: not known yet.
     from_ns: AtomicU64,
     to_ns: AtomicU64,
+    /// Packets sent in it, and those of them that viewers took.
+    sent: AtomicU64,
+    taken: AtomicU64,
     closing: AtomicBool,
     over: AtomicBool,
 }
@@ -23,6 +26,8 @@ impl Clock {
             epoch: Instant::now(),
             from_ns: nothing(),
             to_ns: nothing(),
+            sent: nothing(),
+            taken: nothing(),
             closing: AtomicBool::new(false),
             over: AtomicBool::new(false),
         }
@@ -44,6 +49,21 @@ impl Clock {
     pub(crate) fn counts(&self, sent_ns: u64) -> bool {
         let from = self.from_ns.load(Relaxed);
         from != 0 && (from..self.to_ns.load(Relaxed)).contains(&sent_ns)
+    }
+
+    /// A packet that counts was sent.
+    pub(crate) fn sent(&self) {
+        self.sent.fetch_add(1, Relaxed);
+    }
+
+    /// A packet that counts was taken by a viewer.
+    pub(crate) fn taken(&self) {
+        self.taken.fetch_add(1, Relaxed);
+    }
+
+    /// Packets that were sent in the window, and those of them that viewers took.
+    pub(crate) fn sent_and_taken(&self) -> (u64, u64) {
+        (self.sent.load(Relaxed), self.taken.load(Relaxed))
     }
 
     /// Whether the window has been opened.

@@ -46,8 +46,11 @@ use crate::process::Process;
 
 /// Everybody has to be in so long after the last has come.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
-/// After the window, repairs have so long.
+/// After the window, repairs have so long; where packets are on their way still, since a machine is slow, until none came
+/// for `QUIET` such times.
 const TAIL: Duration = Duration::from_secs(1);
+const TAILS_MAX: u32 = 30;
+const QUIET: u32 = 3;
 /// Sessions that are ended at the same time.
 const ENDING_MAX: usize = 64;
 /// Times at which the server's memory is looked at, about.
@@ -471,6 +474,21 @@ async fn measure(args: &PacketsArgs) -> anyhow::Result<Report> {
     Ok(report)
 }
 
+/// Waits for what was sent in the window and is not there yet: in the sockets' buffers, or asked for again.
+async fn tail(args: &PacketsArgs, clock: &Clock) {
+    let (mut before, mut quiet) = (0, 0);
+    for _ in 0..TAILS_MAX {
+        sleep(TAIL).await;
+        let (sent, taken) = clock.sent_and_taken();
+        quiet = if taken == before { quiet + 1 } else { 0 };
+        before = taken;
+        // Viewers that came or left in the window lack what others have.
+        if quiet >= QUIET || args.churn_per_second.is_some() || taken >= sent * args.viewers / args.publishers {
+            return;
+        }
+    }
+}
+
 /// What the server had used before viewers came, when all had come, at the beginning and at the end of the window; the
 /// window's length; how long viewers took to arrive; the server's memory by seconds of the window.
 type Phases = (Option<[Server; 4]>, Duration, Duration, Vec<(f64, u64)>);
@@ -489,7 +507,7 @@ async fn phases(args: &PacketsArgs, crowd: &mut Crowd) -> anyhow::Result<Phases>
     let memory = crowd.attend(args, Duration::from_secs(args.seconds)).await?;
     let window = from.elapsed();
     let last = Server::look(args)?;
-    sleep(TAIL).await;
+    tail(args, &crowd.clock).await;
     let servers = before.zip(joined).zip(first.zip(last)).map(|((a, b), (c, d))| [a, b, c, d]);
     Ok((servers, window, arriving, memory))
 }

@@ -383,7 +383,7 @@ impl Stream {
             To::Plain(addresses) => {
                 let seq = SEQ_FIRST + *number;
                 *number += 1;
-                *in_window += u64::from(clock.counts(sent_ns));
+                *in_window += counted(clock, sent_ns);
                 let (pt, to) = if index == 0 { (VIDEO_PT, addresses[0]) } else { (AUDIO_PT, addresses[1]) };
                 self.socket.send(to, &plain(pt, marker, seq as u16, time, index as u32 + 1, &payload));
                 return;
@@ -406,7 +406,7 @@ impl Stream {
         };
         if sent.is_ok() {
             *number += 1;
-            *in_window += u64::from(clock.counts(sent_ns));
+            *in_window += counted(clock, sent_ns);
         }
         self.drain(said);
     }
@@ -473,6 +473,15 @@ impl Stream {
         }
         self.socket.send_all(&mut self.out);
     }
+}
+
+/// 1 where a packet of this time counts.
+fn counted(clock: &Clock, sent_ns: u64) -> u64 {
+    let counts = clock.counts(sent_ns);
+    if counts {
+        clock.sent();
+    }
+    u64::from(counts)
 }
 
 /// A packet of RTP (RFC 3550 section 5.1).

@@ -164,6 +164,8 @@ impl Report {
                 "repaired": sum(&|seen| seen.repaired),
                 "nacked": sum(&|seen| seen.nacked),
                 "datagramsRefused": sum(&|seen| seen.refused),
+                "beforeKeys": sum(&|seen| seen.early),
+                "flightsRepeated": sum(&|seen| seen.flights_repeated),
                 "viewersWithoutGap": sums.without_gap,
                 "receivedInAll": in_all,
                 "payloadBytesInAll": bytes,

@@ -104,6 +104,10 @@ pub(crate) struct Seen {
     pub(crate) nacked: u64,
     /// Datagrams that made no sense.
     pub(crate) refused: u64,
+    /// Media that came before the keys.
+    pub(crate) early: u64,
+    /// Flights of DTLS that were sent again.
+    pub(crate) flights_repeated: u64,
     /// It came after the window had opened, left, or was thrown out.
     pub(crate) partly: bool,
 }
@@ -330,6 +334,8 @@ impl Room {
         sitting.watching.seen.repaired = counts.iter().map(|counts| counts.repaired).sum();
         sitting.watching.seen.nacked = counts.iter().map(|counts| counts.nacked).sum();
         let transport = sitting.watching.viewer.transport();
+        sitting.watching.seen.early = transport.early;
+        sitting.watching.seen.flights_repeated = transport.flights_repeated;
         sitting.watching.seen.refused = transport.strange + transport.stun_refused + transport.unknown_payload_types;
         self.floor.totals.seen.push(sitting.watching.seen);
     }
@@ -380,6 +386,7 @@ impl Seen {
         let counts = floor.clock.counts(stamp.sent_ns);
         let Some((count, delays)) = self.counts.get_mut(index).zip(floor.totals.delays.get_mut(index)) else { return };
         if count.came(stamp.number, counts) && counts {
+            floor.clock.taken();
             delays.add(floor.clock.ns(now).saturating_sub(stamp.sent_ns) / 1_000);
         }
     }

@@ -204,6 +204,14 @@ impl Leg {
         either!(&self.0, leg => leg.quality())
     }
 
+    /// Flights of a viewer's DTLS handshake that went out again; str0m does not say its own.
+    pub fn flights_repeated(&self) -> u64 {
+        match &self.0 {
+            Kept::View(leg) => leg.flights_repeated(),
+            Kept::Full(_) => 0,
+        }
+    }
+
     /// Asks the peer for a key frame of a layer (PLI, RFC 4585 section 6.3.1). The caller limits how often.
     pub fn request_key_frame(&mut self, kind: Kind, layer: u8) {
         if let Kept::Full(leg) = &mut self.0 {

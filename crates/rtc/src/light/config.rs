@@ -127,10 +127,14 @@ pub struct Transport {
     pub rtt: Option<Duration>,
     /// SRTP and SRTCP that were refused.
     pub srtp: Refusals,
-    /// Datagrams that were none of STUN, DTLS, RTP and RTCP, came from elsewhere, or too early.
+    /// Datagrams that were none of STUN, DTLS, RTP and RTCP, or came from elsewhere.
     pub strange: u64,
+    /// RTP and RTCP that came before the keys: the server is done with the handshake earlier than the viewer.
+    pub early: u64,
     /// STUN that was malformed or not authentic.
     pub stun_refused: u64,
+    /// Flights of the DTLS handshake that went out again.
+    pub flights_repeated: u64,
     /// RTP of a payload type that was not negotiated.
     pub unknown_payload_types: u64,
     /// Transport-wide feedbacks sent.

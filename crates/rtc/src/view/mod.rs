@@ -7,6 +7,7 @@
 pub(crate) mod dtls;
 mod egress;
 mod feedback;
+pub(crate) mod flights;
 mod header;
 pub(crate) mod ice;
 mod repair;
@@ -202,6 +203,11 @@ impl View {
         Refused { feedback: self.refused.feedback + opener, ..self.refused }
     }
 
+    /// Flights of the DTLS handshake that went out again, because nothing came back or the peer repeated its own.
+    pub fn flights_repeated(&self) -> u64 {
+        self.dtls.repeated()
+    }
+
     /// What fits towards the viewer in bits a second, where that is known.
     pub fn estimate_bps(&self) -> Option<u64> {
         self.bandwidth.estimate_bps().into_iter().chain(self.remb_bps).min()
@@ -373,6 +379,7 @@ impl View {
         space.copy_from_slice(bytes);
         // What is refused is counted there.
         if let Ok(compound) = link.opener.open_rtcp(space) {
+            self.dtls.confirmed();
             self.feedback(compound);
         }
     }

@@ -245,6 +245,10 @@ pub const MEDIA: &[(&str, Family)] = &[
         "legs_claimed",
         media("stentor_media_claimed_legs_total", "WebRTC connections that this thread was given by another."),
     ),
+    (
+        "flights_repeated",
+        media("stentor_media_repeated_flights_total", "Flights of DTLS handshakes with viewers sent once more."),
+    ),
     ("legs", shard_gauge("stentor_media_legs", "WebRTC connections now.")),
     ("legs_connected", shard_gauge("stentor_media_legs_connected", "WebRTC connections now that stand.")),
     ("tracks", shard_gauge("stentor_media_tracks", "Tracks now.")),

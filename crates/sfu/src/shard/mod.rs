@@ -173,6 +173,7 @@ impl Shard {
     /// What was counted so far.
     pub fn stats(&self) -> ShardStats {
         let mut stats = self.stats.clone();
+        stats.flights_repeated += self.legs.iter().map(|leg| leg.leg.flights_repeated()).sum::<u64>();
         stats.legs = (self.legs.len() + self.demux.parked()) as u64;
         stats.legs_connected = self.legs.iter().filter(|leg| leg.leg.is_connected()).count() as u64;
         stats.tracks = self.homes.len() as u64;
@@ -305,6 +306,7 @@ impl Shard {
     /// Takes a leg that is over out of everything.
     fn forget(&mut self, key: LegKey) {
         let Some(leg) = self.legs.remove(key) else { return };
+        self.stats.flights_repeated += leg.leg.flights_repeated();
         self.left(leg.id);
         for subscription in &leg.subscriptions {
             if let Some(track) = self.tracks.get_mut(subscription.track) {

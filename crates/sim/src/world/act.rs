@@ -215,7 +215,7 @@ impl World<'_> {
         // The answer names the coding of the stream, so the stream's scenario is asked, whether it is there or not.
         let stream = self.scenario.streams.get(of.stream);
         let video = stream.and_then(|stream| stream.camera).map(|camera| camera.codec);
-        let audio = stream.filter(|stream| stream.sound).map(|_| media::Codec::Opus);
+        let audio = stream.filter(|stream| stream.sound).map(|_| Codec::Opus);
         let purpose = Purpose::Play { video, audio };
         let place = self.connect(Role::Viewer(viewer), Wanted::Receive, purpose, (of.up.clone(), of.down.clone()))?;
         if let Some(slot) = self.viewers.get_mut(viewer) {
@@ -246,7 +246,7 @@ impl World<'_> {
     }
 
     /// What was negotiated for a viewer.
-    fn negotiated(&self, place: usize, kind: Kind) -> Option<media::Codec> {
+    fn negotiated(&self, place: usize, kind: Kind) -> Option<Codec> {
         self.clients.get(place).and_then(|client| client.peer.codec(kind))
     }
 
@@ -355,7 +355,7 @@ impl World<'_> {
         WallTime(WALL + i64::try_from(self.now.as_micros()).unwrap_or(0))
     }
 
-    fn fed(&self, codec: media::Codec, made: &Made) -> RtpPacket {
+    fn fed(&self, codec: Codec, made: &Made) -> RtpPacket {
         RtpPacket {
             codec,
             layer: 0,
@@ -371,7 +371,7 @@ impl World<'_> {
         }
     }
 
-    fn publish_packets(&mut self, place: usize, kind: Kind, codec: media::Codec, made: &[Made]) -> Outcome {
+    fn publish_packets(&mut self, place: usize, kind: Kind, codec: Codec, made: &[Made]) -> Outcome {
         let (now, wall) = (self.instant(), self.wall());
         for packet in made {
             let outgoing = Outgoing {

@@ -165,6 +165,7 @@ impl Viewer {
             rtt: self.ice.rtt(),
             srtp: self.keys.as_ref().map(|keys| keys.opener.refusals()).unwrap_or_default(),
             stun_refused: self.ice.refused(),
+            flights_repeated: self.dtls.as_ref().map_or(0, Dtls::repeated),
             feedbacks: self.feedback.as_ref().map_or(0, Feedback::sent),
             ..self.counts
         }
@@ -239,6 +240,9 @@ impl Viewer {
             self.events.push_back(Event::Reached);
             let (hash, value) = &agreed.fingerprint;
             let mut dtls = Dtls::new(&self.config.certificate, (hash, value), agreed.active, self.now);
+            if let Some(round_trip) = self.ice.rtt() {
+                dtls.round_trip(round_trip);
+            }
             let result = dtls.timeout(self.now);
             self.dtls = Some(dtls);
             self.survive(Some(result));
@@ -246,8 +250,12 @@ impl Viewer {
     }
 
     fn rtp(&mut self, bytes: &mut [u8], seen: &mut dyn FnMut(Packet<'_>)) {
-        let (Some(keys), Some(header)) = (&mut self.keys, Header::read(bytes)) else {
+        let Some(header) = Header::read(bytes) else {
             self.counts.strange += 1;
+            return;
+        };
+        let Some(keys) = &mut self.keys else {
+            self.counts.early += 1;
             return;
         };
         let found = self.streams.iter_mut().find_map(|stream| {
