@@ -218,7 +218,7 @@ impl Room {
             if !self.obey() {
                 break;
             }
-            self.wake_those_due();
+            self.wake_those_due(&unread);
             // What comes meanwhile is stamped by the kernel, and read by fewer calls.
             if self.floor.joining == 0 {
                 std::thread::sleep(GATHER);
@@ -292,7 +292,8 @@ impl Room {
         more
     }
 
-    fn wake_those_due(&mut self) {
+    /// Lets time pass for those whose time has come; for whom something lies unread, that comes first.
+    fn wake_those_due(&mut self, unread: &[usize]) {
         let now = Instant::now();
         while let Some(&Reverse((when, at))) = self.due.peek().filter(|Reverse((when, _))| *when <= now) {
             self.due.pop();
@@ -300,7 +301,7 @@ impl Room {
             if when != sitting.armed {
                 continue;
             }
-            if sitting.watching.due <= now {
+            if sitting.watching.due <= now && !unread.contains(&at) {
                 sitting.watching.handle(now, Input::Timeout, &mut self.floor);
                 sitting.watching.drain(now, &sitting.socket, &mut self.floor);
             }
