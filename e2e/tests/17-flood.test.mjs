@@ -108,8 +108,8 @@ describe('a flood from one address', { skip: process.platform !== 'linux' && 'me
     // Where the publisher's packets lay in a buffer that strangers had filled, the server never had them: it may move its
     // viewers on to the next key frame then, and only then.
     assert.ok(jumps === 0 || lost > 0, `${jumps} viewers were moved on, and nothing was lost on its way in`);
-    const explained = packets.missing <= ownDropped || lost > 0;
-    assert.ok(explained, `${packets.missing} are missing, of which ${ownDropped} were lost in the tool and ${lost} on the way in`);
+    // One that is lost on its way in is one packet less for everybody at most.
+    assert.ok(packets.missing <= ownDropped + lost * VIEWERS, `${packets.missing} are missing, of which ${ownDropped} were lost in the tool and ${lost} on the way in`);
     assert.ok(packets.received > 0 && packets.receivedInAll >= VIEWERS, `${packets.received} packets`);
     for (const reason of ['unknown-user', 'unknown-address']) {
       assert.ok((await counted('stentor_media_dropped_total', reason)) > 0, reason);
@@ -122,7 +122,7 @@ describe('a flood from one address', { skip: process.platform !== 'linux' && 'me
       await flood('--mode', 'garbage', '--seconds', '3'),
     ]);
     const { packets, ownDropped, unread: lost } = figures;
-    assert.ok(packets.missing <= ownDropped || lost > 0, `${packets.missing} are missing, and nothing was dropped`);
+    assert.ok(packets.missing <= ownDropped + lost * 20, `${packets.missing} are missing, and ${lost} were lost on the way in`);
     assert.ok(packets.received > 0);
   });
 });
