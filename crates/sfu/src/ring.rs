@@ -246,6 +246,16 @@ impl Ring {
         place.map_or(Vec::new(), |place| self.entries.iter().skip(place).cloned().collect())
     }
 
+    /// Whether a packet that comes next would be the first of a key frame.
+    pub(crate) fn would_begin(&self, entry: &Entry) -> bool {
+        let before = || self.find(SeqNo(entry.seq.0.checked_sub(1)?));
+        match entry.start {
+            Start::No => false,
+            Start::Yes => true,
+            Start::Perhaps => before().is_some_and(|before| before.time < entry.time),
+        }
+    }
+
     /// The wall time of the packet that came last.
     pub(crate) fn last_wall(&self) -> Option<WallTime> {
         self.entries.back().map(|entry| entry.wall)
