@@ -97,7 +97,8 @@ mod tests {
         let mut tap = Tap::default();
         let mut told = |packet: RtpPacket, wanted| {
             let layer = usize::from(packet.layer);
-            tap.pass(&packet, (layer, packet.key_start), wanted, 90_000).map(|packet| (packet.seq.0, packet.time.0, packet.layer))
+            tap.pass(&packet, (layer, packet.key_start), wanted, 90_000)
+                .map(|packet| (packet.seq.0, packet.time.0, packet.layer))
         };
         assert_eq!(told(packet(1, 500, 90_000, 1_000, true), 1), Some((500, 90_000, 0)));
         assert_eq!(told(packet(0, 7, 1_000, 1_000, true), 1), None);
