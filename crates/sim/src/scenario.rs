@@ -158,7 +158,7 @@ fn narrowed_and_widened(group: u32) -> Scenario {
     let name = if group == 0 { "layers_on_a_changing_link" } else { "layers_on_a_changing_link_with_key_frames" };
     let rates = vec![(s(5), 900_000), (s(11), 8_000_000)];
     let down = Path { rate: Some((8_000_000, ms(200))), rates, ..Path::clean(20) };
-    let gets = vec![(s(5), 2..=2), (s(8), 0..=1), (s(11), 0..=1), (s(17), 2..=2)];
+    let gets = vec![(s(5), 2..=2), (s(8), 0..=1), (s(11), 0..=1), (s(15), 2..=2)];
     let changing = Viewer { down, gets, ..Viewer::new(0, ms(400)) };
     Scenario::new(name, s(18), vec![Stream::layered(group)], vec![changing, Viewer::new(0, s(1))])
 }
