@@ -194,7 +194,10 @@ pub(crate) fn layer_of(packet: &RtpPacket) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use media::{MediaTime, SeqNo, WallTime};
+
     use super::*;
+    use crate::ring::{Entry, Limits, Start};
 
     /// Half seconds of layers that take so many bytes each.
     fn run(layers: &mut Layers, now: &mut Instant, half_seconds: usize, bytes: &[usize]) {
@@ -244,6 +247,31 @@ mod tests {
         assert_eq!(layers.ranked(u8::MAX).len(), 2, "where nothing comes at all, the publisher is cut off");
         layers.count(99, 1, now);
         assert_eq!(layers.len(), 3, "bounded");
+    }
+
+    #[test]
+    fn nobody_begins_with_what_is_left_of_a_layer_that_stopped() {
+        let mut layers = Layers::default();
+        let push = |layers: &mut Layers, layer: usize, seq: u64, ms: i64, start| {
+            let entry = Entry {
+                seq: SeqNo(seq),
+                time: MediaTime(ms * 90),
+                wall: WallTime(ms * 1_000),
+                marker: true,
+                audio_level: None,
+                payload: [0; 10].into(),
+                padding: 0,
+                start,
+            };
+            let limits = Limits { age_max: Duration::from_secs(3), bytes_max: 1_000 };
+            layers.at(layer).unwrap().ring.push(entry, 90_000, limits);
+        };
+        push(&mut layers, 0, 1, 0, Start::Yes);
+        push(&mut layers, 1, 1, 0, Start::Yes);
+        push(&mut layers, 1, 2, 900, Start::No);
+        assert!(layers.has_beginning(0) && layers.has_beginning(1) && !layers.has_beginning(2));
+        push(&mut layers, 1, 3, 1_000, Start::No);
+        assert!(!layers.has_beginning(0) && layers.has_beginning(1), "a second behind");
     }
 
     #[test]

@@ -246,6 +246,16 @@ impl Ring {
         place.map_or(Vec::new(), |place| self.entries.iter().skip(place).cloned().collect())
     }
 
+    /// Whether a packet that comes next would be the first of a key frame.
+    pub(crate) fn would_begin(&self, entry: &Entry) -> bool {
+        let before = || self.find(SeqNo(entry.seq.0.checked_sub(1)?));
+        match entry.start {
+            Start::No => false,
+            Start::Yes => true,
+            Start::Perhaps => before().is_some_and(|before| before.time < entry.time),
+        }
+    }
+
     /// The wall time of the packet that came last.
     pub(crate) fn last_wall(&self) -> Option<WallTime> {
         self.entries.back().map(|entry| entry.wall)
@@ -395,6 +405,30 @@ mod tests {
         assert_eq!(ring.push(entry(10 + SEQ_JUMP, 33, 10), 90_000, LIMITS), Added::Kept);
         assert_eq!(ring.push(entry(11 + 2 * SEQ_JUMP, 66, 10), 90_000, LIMITS), Added::NoKey);
         assert_eq!(ring.push(key(12 + 2 * SEQ_JUMP, 99, 10), 90_000, LIMITS), Added::Key);
+    }
+
+    #[test]
+    fn what_comes_again_after_a_while_is_taken_once_and_hides_no_gap() {
+        let shared = [key(1, 0, 10), entry(2, 33, 10), entry(3, 66, 10)];
+        let (mut ring, _) = push_all(shared.clone());
+        let mut again: Vec<_> = shared.into_iter().chain([entry(4, 99, 10)]).collect();
+        ring.resume(&mut again);
+        assert_eq!(again.iter().map(|entry| entry.seq.0).collect::<Vec<_>>(), [4]);
+        assert_eq!(ring.key(), at(0, 1, 0), "the key frame goes on");
+        let mut later = vec![key(9, 300, 10), entry(10, 333, 10)];
+        ring.resume(&mut later);
+        assert_eq!((later.len(), ring.key()), (2, None), "what is between them never came here");
+        ring.resume(&mut Vec::new());
+        assert_eq!(ring.key(), None);
+    }
+
+    #[test]
+    fn a_slice_would_begin_a_key_frame_where_the_frame_before_it_is_there() {
+        let (ring, _) = push_all([entry(1, 0, 10), entry(2, 33, 10)]);
+        assert!(ring.would_begin(&key(9, 99, 10)) && ring.would_begin(&perhaps(3, 66)));
+        assert!(!ring.would_begin(&perhaps(3, 33)), "its parameter sets are before it");
+        assert!(!ring.would_begin(&perhaps(5, 99)), "what is before it never came");
+        assert!(!ring.would_begin(&entry(3, 66, 10)));
     }
 
     #[test]

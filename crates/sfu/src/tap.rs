@@ -21,10 +21,17 @@ impl Tap {
         self.layer
     }
 
-    /// A packet of a layer as it is told, where it is. Another layer than that of the last begins with a key frame.
-    pub(crate) fn pass(&mut self, packet: &RtpPacket, layer: usize, wanted: usize, rate_hz: u32) -> Option<RtpPacket> {
+    /// A packet of a layer as it is told, where it is. Another layer than that of the last begins with a key frame, of which
+    /// this packet is the first where it `begins` one.
+    pub(crate) fn pass(
+        &mut self,
+        packet: &RtpPacket,
+        (layer, begins): (usize, bool),
+        wanted: usize,
+        rate_hz: u32,
+    ) -> Option<RtpPacket> {
         if self.layer.is_none_or(|now| now != layer) {
-            if layer != wanted || !(packet.key_start || self.layer.is_none()) {
+            if layer != wanted || !(begins || self.layer.is_none()) {
                 return None;
             }
             self.begin(packet, rate_hz);
@@ -90,7 +97,8 @@ mod tests {
         let mut tap = Tap::default();
         let mut told = |packet: RtpPacket, wanted| {
             let layer = usize::from(packet.layer);
-            tap.pass(&packet, layer, wanted, 90_000).map(|packet| (packet.seq.0, packet.time.0, packet.layer))
+            tap.pass(&packet, (layer, packet.key_start), wanted, 90_000)
+                .map(|packet| (packet.seq.0, packet.time.0, packet.layer))
         };
         assert_eq!(told(packet(1, 500, 90_000, 1_000, true), 1), Some((500, 90_000, 0)));
         assert_eq!(told(packet(0, 7, 1_000, 1_000, true), 1), None);
@@ -106,13 +114,13 @@ mod tests {
     #[test]
     fn times_never_go_back_and_are_true_again_soon() {
         let mut tap = Tap::default();
-        tap.pass(&packet(0, 1, 900_000, 10_000, true), 0, 0, 90_000);
+        tap.pass(&packet(0, 1, 900_000, 10_000, true), (0, true), 0, 90_000);
         let mut last = 900_000;
         for picture in 0..30 {
             // 100 ms behind.
             let told = tap.pass(
                 &packet(1, 50 + picture, picture as i64 * 3_000, 9_900 + picture as i64 * 100 / 3, picture == 0),
-                1,
+                (1, picture == 0),
                 1,
                 90_000,
             );

@@ -6,7 +6,7 @@ use std::{process::ExitCode, time::Instant};
 
 use clap::Parser;
 use rtc::ViewerLeg;
-use stentor_sim::{Far, Scenario, Setup, named, random, run};
+use stentor_sim::{Far, Scenario, Setup, layered, named, random, run};
 
 /// The packet path on virtual time, from seeds.
 #[derive(Debug, Parser)]
@@ -26,6 +26,9 @@ struct Arguments {
     /// Viewers are light ones, which tell what their path carries.
     #[arg(long)]
     light: bool,
+    /// Streams have layers, and links change.
+    #[arg(long)]
+    layered: bool,
     /// How many of the last things that happened are told where something goes wrong.
     #[arg(long, default_value_t = 40)]
     trace: usize,
@@ -88,7 +91,7 @@ fn main() -> ExitCode {
 fn scenarios(arguments: &Arguments) -> Vec<Scenario> {
     let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
     match arguments.name.as_deref() {
-        None => seeds.map(random).collect(),
+        None => seeds.map(if arguments.layered { layered } else { random }).collect(),
         Some("all") => named(),
         Some(name) => {
             let found = named().into_iter().find(|scenario| scenario.name == name);

@@ -143,7 +143,7 @@ impl Client {
                     marker: packet.marker,
                     payload: packet.payload,
                 })),
-                Output::Event(Event::KeyFrameRequested { kind, .. }) => Ok(Said::KeyFrameRequested(kind)),
+                Output::Event(Event::KeyFrameRequested { kind, layer }) => Ok(Said::KeyFrameRequested(kind, layer)),
                 Output::Event(Event::Repair { .. }) => Ok(Said::Nothing),
                 Output::Event(Event::Closed(reason)) => Ok(Said::Closed(reason)),
                 Output::Timeout(at) => Err(at),
@@ -163,7 +163,7 @@ impl Client {
 pub(crate) enum Said {
     Connected,
     Seen(Seen),
-    KeyFrameRequested(Kind),
+    KeyFrameRequested(Kind, u8),
     Closed(CloseReason),
     Nothing,
 }
@@ -204,10 +204,19 @@ impl Peer {
         }
     }
 
-    /// Sends a packet; what cannot be sent yet is lost, as in a browser.
-    pub(crate) fn send(&mut self, now: Instant, kind: Kind, packet: Outgoing<'_>, out: &mut Batch) {
+    /// Sends a packet, of a layer where there are some; what cannot be sent yet is lost, as in a browser.
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        (kind, layer): (Kind, Option<u8>),
+        packet: Outgoing<'_>,
+        out: &mut Batch,
+    ) {
         if let Self::Full(leg) = self {
-            let _ = leg.send(now, kind, packet, out);
+            let _ = match layer {
+                Some(layer) => leg.send_layer(now, layer, packet),
+                None => leg.send(now, kind, packet, out),
+            };
         }
     }
 }

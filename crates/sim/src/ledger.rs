@@ -33,12 +33,16 @@ pub(crate) struct Track {
     tapped: BTreeMap<u64, Tapped>,
     shift: Option<u64>,
     asked: Vec<Moment>,
+    /// When its source began, and the RTP time of that, where it is a layer.
+    began: (Moment, u32),
+    /// What is told of it, where it has layers.
+    told: Option<Told>,
 }
 
 impl Track {
     fn new(codec: Codec, hold: Duration, is_fed: bool) -> Self {
         let (made, tapped) = (BTreeMap::new(), BTreeMap::new());
-        Self { codec, hold, is_fed, made, tapped, shift: None, asked: Vec::new() }
+        Self { codec, hold, is_fed, made, tapped, shift: None, asked: Vec::new(), began: (Moment::ZERO, 0), told: None }
     }
 
     /// A packet of a number, where it came into the track.
@@ -54,6 +58,12 @@ impl Track {
     /// How often its source was asked for a key frame.
     pub(crate) fn asked(&self) -> usize {
         self.asked.len()
+    }
+
+    /// When the source of a layer began, and how long after that a packet was made, in ticks.
+    pub(crate) fn made_at(&self, seq: u64) -> Option<(Moment, i32)> {
+        let (began, base) = self.began;
+        self.made.get(&seq).map(|time| (began, time.wrapping_sub(base).cast_signed()))
     }
 
     /// Packets that its source made.
@@ -110,6 +120,16 @@ impl Ledger {
         self.0.insert(track, Track::new(codec, hold, is_fed));
     }
 
+    /// The layers of a track, the smallest first, each with the RTP time of its beginning.
+    pub(crate) fn add_layers(&mut self, now: Moment, track: u32, layers: &[(u32, u32)]) {
+        let Some(own) = self.0.get_mut(&track) else { return };
+        let (codec, hold) = (own.codec, own.hold);
+        own.told = Some(Told { layers: layers.iter().map(|(layer, _)| *layer).collect(), packets: BTreeMap::new() });
+        for (layer, base) in layers {
+            self.0.entry(*layer).or_insert_with(|| Track::new(codec, hold, false)).began = (now, *base);
+        }
+    }
+
     /// A track.
     pub(crate) fn get(&self, track: u32) -> Option<&Track> {
         self.0.get(&track)
@@ -133,6 +153,9 @@ impl Ledger {
     /// Where it is none that was made, or differs from it, or came before.
     pub(crate) fn tap(&mut self, now: Moment, track: u32, packet: &RtpPacket) -> Result<(), String> {
         let found = self.0.get_mut(&track).ok_or_else(|| format!("a packet of track {track}, which is unknown"))?;
+        if let Some(told) = &mut found.told {
+            return told.tap(packet).map_err(|error| format!("track {track}: {error}"));
+        }
         found.tap(now, packet).map_err(|error| format!("track {track}: {error}"))?;
         let stamp = Stamp::read(&packet.payload);
         if stamp.is_some_and(|stamp| stamp.track != track) {
@@ -148,5 +171,37 @@ impl Ledger {
     pub(crate) fn ask(&mut self, now: Moment, track: u32, apart: Duration) -> Result<(), String> {
         let Some(found) = self.0.get_mut(&track) else { return Ok(()) };
         found.ask(now, apart).map_err(|error| format!("track {track}: {error}"))
+    }
+}
+
+/// What is told of a track in layers: one sequence of whole pictures.
+#[derive(Debug)]
+struct Told {
+    layers: Vec<u32>,
+    packets: BTreeMap<u64, (Stamp, i64)>,
+}
+
+impl Told {
+    fn tap(&mut self, packet: &RtpPacket) -> Result<(), String> {
+        let stamp = Stamp::read(&packet.payload).ok_or("a payload was told that nobody sent")?;
+        let number = packet.seq.0;
+        if !self.layers.contains(&stamp.track) {
+            return Err(format!("number {number} is of track {}, which is none of its layers", stamp.track));
+        }
+        if self.packets.insert(number, (stamp, packet.time.0)).is_some() {
+            return Err(format!("number {number} was told twice"));
+        }
+        let before = self.packets.range(..number).next_back();
+        let pair = self.packets.range(number..).take(2);
+        for ((a, (one, from)), (b, (two, to))) in before.into_iter().chain(pair.clone()).zip(pair) {
+            if a == b {
+                continue;
+            }
+            one.precedes(two, *b == a + 1).map_err(|error| format!("{a} and {b}, {error}"))?;
+            if to < from || (to == from && (one.track, one.frame) != (two.track, two.frame)) {
+                return Err(format!("{a} has time {from}, and {b} behind it has {to}"));
+            }
+        }
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@
 
 mod client;
 mod decoder;
+mod layers;
 mod ledger;
 mod link;
 mod random;
@@ -22,6 +23,6 @@ mod world;
 
 pub use link::{Burst, Counts, Moment, Path};
 pub use report::{Failure, Report};
-pub use scenario::{Goodbye, Origin, Scenario, Stream, Viewer, named, random};
+pub use scenario::{Goodbye, Origin, Scenario, Stream, Viewer, layered, named, random};
 pub use source::Camera;
 pub use world::{Far, Setup, run};

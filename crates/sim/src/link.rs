@@ -32,6 +32,8 @@ pub struct Path {
     pub duplicate_ppm: u32,
     /// Bits a second, and how long the queue before it is; more is lost.
     pub rate: Option<(u64, Duration)>,
+    /// Bits a second from a moment on, instead of those; the earliest first.
+    pub rates: Vec<(Moment, u64)>,
     /// From when on, and for how long, nothing passes.
     pub outages: Vec<(Moment, Duration)>,
     /// Losses hit media alone that is sent for the first time: everything else passes. What is lost can be repaired then.
@@ -286,6 +288,7 @@ impl Link {
     /// When the last bit has left; `None` where the queue is full.
     fn transmit(&mut self, now: Moment, length: usize) -> Option<Moment> {
         let Some((bps, queue)) = self.path.rate else { return Some(now) };
+        let bps = self.path.rates.iter().rfind(|(from, _)| *from <= now).map_or(bps, |(_, bps)| *bps);
         let start = self.busy_until.max(now);
         if start - now > queue {
             self.counts.overflowed += 1;

@@ -1,13 +1,13 @@
 //! What happens in a run: streams, viewers, their paths, and when who comes and goes.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use media::Codec;
 use sfu::Pace;
 
 use crate::{
     link::{Burst, Moment, Path},
-    random::Random,
+    random::{Random, hash},
     source::Camera,
 };
 
@@ -38,6 +38,8 @@ pub struct Stream {
     pub origin: Origin,
     /// Its pictures.
     pub camera: Option<Camera>,
+    /// Smaller codings of them, which a browser sends beside (simulcast), the smallest first.
+    pub lower: Vec<Camera>,
     /// It has sound.
     pub sound: bool,
     /// How long packets wait for one another.
@@ -75,6 +77,8 @@ pub struct Viewer {
     pub switches: Vec<(Moment, usize)>,
     /// When it asks for a key frame that it does not need.
     pub asks: Vec<Moment>,
+    /// The layers that it may get at a moment, the smallest is 0, where it tells what its path carries.
+    pub gets: Vec<(Moment, RangeInclusive<usize>)>,
 }
 
 /// All that happens.
@@ -106,6 +110,7 @@ impl Stream {
         Self {
             origin: Origin::Browser,
             camera: Some(Camera::default()),
+            lower: Vec::new(),
             sound: true,
             pace: Pace::Audience,
             from: Moment::ZERO,
@@ -114,6 +119,12 @@ impl Stream {
             up: Path::clean(20),
             down: Path::clean(20),
         }
+    }
+
+    /// A browser's stream in three layers, of some 140, 500 and 1,900 kbit/s.
+    pub fn layered(group: u32) -> Self {
+        let camera = |key_parts, parts_max| Camera { group, key_parts, parts_max, ..Camera::default() };
+        Self { camera: Some(camera(30, 14)), lower: vec![camera(3, 1), camera(8, 4)], ..Self::browser() }
     }
 
     /// A stream that the bridge feeds, with a key frame every `group` pictures.
@@ -127,8 +138,8 @@ impl Viewer {
     /// A viewer who comes at a time, stays, and has a path without faults.
     pub fn new(stream: usize, joins: Moment) -> Self {
         let (up, down) = (Path::clean(20), Path::clean(20));
-        let (rebinds, switches, asks) = (Vec::new(), Vec::new(), Vec::new());
-        Self { stream, joins, leaves: Moment::MAX, goodbye: Goodbye::Close, up, down, rebinds, switches, asks }
+        let (rebinds, switches, asks, gets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { stream, joins, leaves: Moment::MAX, goodbye: Goodbye::Close, up, down, rebinds, switches, asks, gets }
     }
 }
 
@@ -140,6 +151,16 @@ impl Scenario {
 
 fn lossy(ppm: u32) -> Path {
     Path { loss_ppm: ppm, jitter: ms(8), ..Path::clean(25) }
+}
+
+/// A link that carries all of a stream in layers, then not the largest, then all of it.
+fn narrowed_and_widened(group: u32) -> Scenario {
+    let name = if group == 0 { "layers_on_a_changing_link" } else { "layers_on_a_changing_link_with_key_frames" };
+    let rates = vec![(s(5), 900_000), (s(11), 8_000_000)];
+    let down = Path { rate: Some((8_000_000, ms(200))), rates, ..Path::clean(20) };
+    let gets = vec![(s(5), 2..=2), (s(8), 0..=1), (s(11), 0..=1), (s(15), 2..=2)];
+    let changing = Viewer { down, gets, ..Viewer::new(0, ms(400)) };
+    Scenario::new(name, s(18), vec![Stream::layered(group)], vec![changing, Viewer::new(0, s(1))])
 }
 
 /// The scenarios that have names.
@@ -179,7 +200,7 @@ pub fn named() -> Vec<Scenario> {
         ),
         Scenario::new("bursts", s(10), vec![Stream::browser()], vec![with(bursty.clone()), with(bursty.clone())]),
         Scenario::new("bursts_of_a_fed_stream", s(10), vec![Stream::fed(Codec::H264, 150)], vec![with(bursty.clone())]),
-        Scenario::new("lossy_publisher", s(10), vec![Stream { up: bursty, ..Stream::browser() }], three(0)),
+        Scenario::new("lossy_publisher", s(10), vec![Stream { up: bursty.clone(), ..Stream::browser() }], three(0)),
         Scenario::new(
             "jumbled",
             s(6),
@@ -203,6 +224,20 @@ pub fn named() -> Vec<Scenario> {
         Scenario::new("switches", s(7), vec![Stream::browser(), Stream::browser()], vec![switching]),
         Scenario::new("asks_all_the_time", s(7), vec![Stream::browser()], vec![asking.clone()]),
         Scenario::new("asks_a_fed_stream_all_the_time", s(7), vec![Stream::fed(Codec::H264, 60)], vec![asking]),
+        Scenario::new(
+            "layers",
+            s(6),
+            vec![Stream::layered(90)],
+            three(0).into_iter().map(|one| Viewer { gets: vec![(s(5), 2..=2)], ..one }).collect(),
+        ),
+        Scenario::new(
+            "layers_over_lossy_links",
+            s(10),
+            vec![Stream::layered(90)],
+            vec![with(lossy(50_000)), with(bursty)],
+        ),
+        narrowed_and_widened(0),
+        narrowed_and_widened(150),
         Scenario::new(
             "comings_and_goings",
             s(6),
@@ -247,6 +282,7 @@ fn stream(random: &mut Random, length: Moment) -> Stream {
     Stream {
         origin: if fed { Origin::Fed } else { Origin::Browser },
         camera: (!sound || random.chance(900_000)).then_some(camera),
+        lower: Vec::new(),
         sound,
         pace: if random.chance(300_000) { Pace::Call } else { Pace::Audience },
         from,
@@ -279,7 +315,33 @@ fn viewer(random: &mut Random, length: Moment, streams: u64) -> Viewer {
             switches.into_iter().map(|at| (at, random.below(streams) as usize)).collect()
         },
         asks: times(random, 200_000, 8),
+        gets: Vec::new(),
     }
+}
+
+/// A scenario made up from a seed, of streams in layers, and of links to viewers that become narrow, and wide again.
+pub fn layered(seed: u64) -> Scenario {
+    let mut scenario = Scenario { name: "layered".to_owned(), ..random(seed) };
+    let mut random = Random::new(hash(&[seed, 6]));
+    for stream in &mut scenario.streams {
+        let group = [0, 60, 150].get(random.below(3) as usize).copied().unwrap_or(0);
+        let Stream { camera, lower, .. } = Stream::layered(group);
+        (stream.origin, stream.camera, stream.lower) = (Origin::Browser, camera, lower);
+        stream.up.rate = None;
+    }
+    for viewer in &mut scenario.viewers {
+        // A viewer stays: how other tracks go on is seen without layers.
+        viewer.switches.clear();
+        if random.chance(700_000) {
+            viewer.down.rate = Some((random.between(300_000, 8_000_000), random.ms(50, 300)));
+            let mut at = viewer.joins;
+            for _ in 0..random.below(4) {
+                at += random.ms(300, 3_000);
+                viewer.down.rates.push((at, random.between(200_000, 8_000_000)));
+            }
+        }
+    }
+    scenario
 }
 
 fn goodbye(random: &mut Random) -> Goodbye {

@@ -37,6 +37,21 @@ impl Stamp {
         self.part + 1 == self.parts
     }
 
+    /// Whether another of the same picture in layers may come behind it, where `next` says that it has the next number:
+    /// layers are not mixed, and one begins with a key frame.
+    ///
+    /// # Errors
+    /// Where it may not.
+    pub(crate) fn precedes(&self, other: &Self, next: bool) -> Result<(), String> {
+        let goes_on = self.track == other.track && other.seq == self.seq + 1;
+        let begins = other.key && other.part == 0;
+        if goes_on || begins || !next {
+            return Ok(());
+        }
+        let (one, two) = (self.track, other.track);
+        Err(format!("but packet {} of layer {two} does not follow {} of layer {one}", other.seq, self.seq))
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
         out.extend(MAGIC.to_be_bytes());
         out.extend(self.track.to_be_bytes());
@@ -145,6 +160,11 @@ impl Source {
         let time = if near { random.between((1 << 32) - 900_000, (1 << 32) - 1) } else { random.below(1 << 32) };
         let time = time.cast_signed();
         Self { track, codec, camera, random, seq, frame: 0, since_key: 0, key_wanted: true, time, began: now }
+    }
+
+    /// The RTP time of its beginning.
+    pub(crate) fn base(&self) -> u32 {
+        self.time as u32
     }
 
     /// The coding.

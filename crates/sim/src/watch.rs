@@ -34,16 +34,16 @@ const BACKLOG_TICKS: i32 = 90_000 * 15;
 
 /// A datagram of media that the server sent.
 #[derive(Clone, Copy, Debug)]
-struct Sent {
-    at: Moment,
+pub(crate) struct Sent {
+    pub(crate) at: Moment,
     lost: bool,
 }
 
 /// A packet that arrived.
 #[derive(Clone, Copy, Debug)]
-struct Got {
-    stamp: Stamp,
-    time: u32,
+pub(crate) struct Got {
+    pub(crate) stamp: Stamp,
+    pub(crate) time: u32,
 }
 
 /// A packet as a viewer sees it.
@@ -81,8 +81,8 @@ pub(crate) struct Watch {
     before: Option<(u32, Moment)>,
     ssrc: Option<u32>,
     highest: SeqNo,
-    sent: BTreeMap<u64, Sent>,
-    got: BTreeMap<u64, Got>,
+    pub(crate) sent: BTreeMap<u64, Sent>,
+    pub(crate) got: BTreeMap<u64, Got>,
     /// Until when it began, or began anew: what came into the track before that may be squeezed.
     began: Moment,
     lost: u64,
@@ -91,7 +91,7 @@ pub(crate) struct Watch {
     /// Each number that was the highest when it arrived, and when that was.
     highs: BTreeMap<u64, Moment>,
     /// The number that arrived first: what came before it is from before the stream, to a receiver.
-    first_got: Option<u64>,
+    pub(crate) first_got: Option<u64>,
     /// Tracks that it got, and when it left them.
     left: Vec<(u32, Moment)>,
     /// By how much times differ from those of the track; known when the first live packet came.
@@ -104,6 +104,11 @@ pub(crate) struct Watch {
     pub(crate) paced: bool,
     /// It is a light viewer.
     pub(crate) is_light: bool,
+    /// The tracks that are layers of the picture, the smallest first, where it has several.
+    pub(crate) layers: Vec<u32>,
+    /// By how much times differ from those since the source began, once it is live, and since when it gets its layer.
+    pub(crate) capture: Option<i32>,
+    pub(crate) turned: Moment,
 }
 
 impl Watch {
@@ -130,6 +135,9 @@ impl Watch {
             slack: Duration::ZERO,
             paced: false,
             is_light: false,
+            layers: Vec::new(),
+            capture: None,
+            turned: Moment::ZERO,
         }
     }
 
@@ -240,6 +248,10 @@ impl Watch {
         let stamp =
             Stamp::read(&seen.payload).ok_or_else(|| format!("number {number} has a payload that nobody sent"))?;
         let what = format!("{} number {number}, packet {} of track {}", self.kind.name(), stamp.seq, stamp.track);
+        if !self.layers.is_empty() {
+            self.received_layer(number, stamp, seen, ledger).map_err(|error| format!("{what}, {error}"))?;
+            return Ok((number, stamp));
+        }
         self.is_of_its_track(now, stamp).map_err(|error| format!("{what}: {error}"))?;
         let sent = self.sent.get(&number).copied().ok_or_else(|| format!("{what}, was never sent"))?;
         let track = ledger.get(stamp.track).ok_or_else(|| format!("{what}: unknown track"))?;
@@ -358,7 +370,9 @@ impl Watch {
     /// # Errors
     /// Where something was not sent in time.
     pub(crate) fn is_served(&self, now: Moment, ledger: &Ledger) -> Result<(), String> {
-        let Some((number, track)) = self.newest().filter(|_| !self.paced) else { return Ok(()) };
+        let Some((number, track)) = self.newest().filter(|_| !self.paced && self.layers.is_empty()) else {
+            return Ok(());
+        };
         let (Some(track), Some(got)) = (ledger.get(track), self.got.get(&number)) else { return Ok(()) };
         let overdue = |tapped: &&Tapped| tapped.at + STALL < now && self.began + STALL < now;
         for tapped in track.from(got.stamp.seq).filter(overdue) {
@@ -401,7 +415,8 @@ impl Watch {
         let mut last: Option<(u64, Got)> = None;
         for (number, got) in &self.got {
             let settled = self.sent.get(number).is_some_and(|sent| sent.at < until);
-            if let Some((a, one)) = last.filter(|_| settled) {
+            // What of a layer reached the server is not known, nor is what was left out when it was left.
+            if let Some((a, one)) = last.filter(|_| settled && self.layers.is_empty()) {
                 let judged = |missing: &u64| self.sent.get(missing).is_none_or(|sent| sent.at < until);
                 for missing in (a + 1..*number).filter(judged) {
                     self.may_miss(missing, (a, one), (*number, *got), ledger, repaired_in)?;

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use rtc::{Certificate, ViewerLeg};
-use stentor_sim::{Far, Setup, random, run};
+use stentor_sim::{Far, Scenario, Setup, layered, random, run};
 
 /// Seeds that found something.
 const FOUND: &[(u64, &str)] = &[
@@ -23,10 +23,13 @@ fn seeds() -> u64 {
 }
 
 fn check(seeds: impl Iterator<Item = u64>, shards: usize, viewer_leg: ViewerLeg, viewer: Far) {
+    check_all(seeds.map(random), shards, viewer_leg, viewer);
+}
+
+fn check_all(scenarios: impl Iterator<Item = Scenario>, shards: usize, viewer_leg: ViewerLeg, viewer: Far) {
     let certificate = Certificate::generate().unwrap();
     let setup = Setup { start: Instant::now(), certificate, shards, viewer_leg, viewer, trace: 60 };
-    for seed in seeds {
-        let mut scenario = random(seed);
+    for mut scenario in scenarios {
         if viewer_leg == ViewerLeg::Str0m {
             // str0m's leg does not follow a peer whose address changes a second time: ours does.
             scenario.viewers.iter_mut().for_each(|viewer| viewer.rebinds.clear());
@@ -53,6 +56,13 @@ fn through_our_own_leg() {
 #[test]
 fn to_light_viewers_over_three_shards() {
     check(1_000..1_000 + seeds(), 3, ViewerLeg::Own, Far::Light);
+}
+
+#[test]
+fn in_layers_to_viewers_whose_links_change() {
+    check_all((0..seeds()).map(layered), 1, ViewerLeg::Own, Far::Light);
+    check_all((100..100 + seeds()).map(layered), 3, ViewerLeg::Own, Far::Light);
+    check_all((200..200 + seeds() / 3).map(layered), 1, ViewerLeg::Str0m, Far::Full);
 }
 
 #[test]

@@ -68,8 +68,8 @@ pub(crate) struct PacketsArgs {
     /// How pictures are cut into packets.
     #[arg(long, value_enum, default_value = "full")]
     pub(crate) split: Split,
-    /// Publishers send the picture in three layers side by side: one of `bitrate`, which viewers are to get and whose packets
-    /// are counted, one of a third and one of a tenth of it.
+    /// Publishers send the picture in three layers side by side: one of `bitrate`, one of a third and one of a tenth of it.
+    /// Viewers get the one that fits, and what they miss is counted by the numbers that the server gave.
     #[arg(long, conflicts_with = "janus")]
     pub(crate) simulcast: bool,
     /// Bytes of a sound of 20 ms; 0: no sound.

@@ -432,7 +432,16 @@ async fn join(
         return Err(error);
     }
     let id = id as usize;
-    let seat = Seat { id, stream: stream as u16, viewer, socket, asked, answered, drop_every: args.drop_every };
+    let seat = Seat {
+        id,
+        stream: stream as u16,
+        viewer,
+        socket,
+        asked,
+        answered,
+        drop_every: args.drop_every,
+        in_layers: args.simulcast,
+    };
     Ok((seat, session))
 }
 

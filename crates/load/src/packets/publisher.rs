@@ -42,8 +42,8 @@ const BATCH_BYTES: usize = 4_096;
 const RECORDED_MAX: usize = 2_000;
 /// A layer has so much less than the highest: the next, and the one after it.
 const LAYER_SHARES: [u64; 3] = [1, 3, 10];
-/// Packets of lower layers say that they are of these streams, which nobody watches.
-const LOWER_STREAMS: u16 = 0xff00;
+/// Packets of lower layers say that they are of streams above this one.
+pub(crate) const LOWER_STREAMS: u16 = 0xff00;
 /// Sequence numbers begin here.
 const SEQ_FIRST: u64 = 1_000;
 
@@ -411,7 +411,7 @@ impl Stream {
         self.drain(said);
     }
 
-    /// A packet of a lower layer: nobody counts it.
+    /// A packet of a lower layer: how many were sent does not count.
     fn send_lower(
         &mut self,
         shape: Shape,

@@ -55,6 +55,7 @@ struct Sums {
     doubled: u64,
     ancient: u64,
     strange: u64,
+    of_lower: u64,
     without_gap: u64,
 }
 
@@ -72,18 +73,22 @@ impl Report {
             let sent = self.publishers.in_window.iter().find(|(stream, _)| *stream == seen.stream);
             let sent = sent.map_or([0; 2], |(_, sent)| *sent);
             let mut missing = 0;
-            for ((count, sent), missing_of) in seen.counts.iter().zip(sent).zip(&mut sums.missing_of) {
+            for (kind, ((count, sent), missing_of)) in
+                seen.counts.iter().zip(sent).zip(&mut sums.missing_of).enumerate()
+            {
                 // Whoever was there for a part of it is asked only for what lies between its first packet and its last.
-                let absent = if seen.partly { count.missing() } else { sent.saturating_sub(count.in_window) };
+                let partial = seen.is_partial(kind);
+                let absent = if partial { count.missing() } else { sent.saturating_sub(count.in_window) };
                 *missing_of += absent;
                 missing += absent;
-                sums.expected += if seen.partly { count.in_window + absent } else { sent };
+                sums.expected += if partial { count.in_window + absent } else { sent };
                 sums.received += count.in_window;
                 (sums.late, sums.doubled) = (sums.late + count.late, sums.doubled + count.doubled);
                 sums.ancient += count.ancient;
             }
             sums.missing += missing;
             sums.strange += seen.strange;
+            sums.of_lower += seen.of_lower;
             sums.without_gap += u64::from(missing == 0);
         }
         sums
@@ -161,6 +166,7 @@ impl Report {
                 "doubled": sums.doubled,
                 "tooLateToTell": sums.ancient,
                 "strange": sums.strange,
+                "lowerLayers": sums.of_lower,
                 "repaired": sum(&|seen| seen.repaired),
                 "nacked": sum(&|seen| seen.nacked),
                 "datagramsRefused": sum(&|seen| seen.refused),

@@ -27,6 +27,7 @@ use super::{
     histogram::Histogram,
     own::Meter,
     payload,
+    publisher::LOWER_STREAMS,
     socket::{Clocks, Socket, room},
 };
 
@@ -47,6 +48,8 @@ pub(crate) struct Seat {
     pub(crate) id: usize,
     /// The publisher whose packets it is to get.
     pub(crate) stream: u16,
+    /// The picture comes in layers.
+    pub(crate) in_layers: bool,
     pub(crate) viewer: Viewer,
     pub(crate) socket: Socket,
     /// When it asked.
@@ -110,6 +113,10 @@ pub(crate) struct Seen {
     pub(crate) flights_repeated: u64,
     /// It came after the window had opened, left, or was thrown out.
     pub(crate) partly: bool,
+    /// It is sent one layer of the picture or another: what is missing of it shows in the numbers that the server gave.
+    pub(crate) in_layers: bool,
+    /// Packets of the picture that were of a lower layer.
+    pub(crate) of_lower: u64,
 }
 
 /// What all viewers of a thread got.
@@ -247,12 +254,13 @@ impl Room {
     }
 
     fn sit(&mut self, seat: Seat) {
-        let Seat { id, stream, viewer, mut socket, asked, answered, drop_every } = seat;
+        let Seat { id, stream, in_layers, viewer, mut socket, asked, answered, drop_every } = seat;
         let at = self.seats.iter().position(Option::is_none).unwrap_or(self.seats.len());
         let over = socket.register(self.poll.registry(), Token(at + 1)).err().map(|error| error.to_string());
         let answer = micros(asked, answered);
         let partly = self.floor.clock.has_opened();
-        let seen = Seen { id, stream, partly, joined: Joined { answer, ..Joined::default() }, ..Seen::default() };
+        let joined = Joined { answer, ..Joined::default() };
+        let seen = Seen { id, stream, partly, in_layers, joined, ..Seen::default() };
         let now = Instant::now();
         let mut watching = Watching { viewer, asked, due: now, seen, over };
         self.floor.joining += 1;
@@ -368,8 +376,14 @@ impl Watching {
 }
 
 impl Seen {
+    /// Whether packets of a kind, pictures first, can only be counted from the first that came to the last, and not be
+    /// compared with what was published.
+    pub(crate) fn is_partial(&self, kind: usize) -> bool {
+        self.partly || (self.in_layers && kind == 0)
+    }
+
     fn packet(&mut self, now: Instant, asked: Instant, packet: &Packet<'_>, floor: &mut Floor) {
-        let Packet { kind, payload, .. } = *packet;
+        let Packet { kind, payload, seq, .. } = *packet;
         if self.joined.first_packet.is_none() {
             self.joined.first_packet = Some(micros(asked, now));
             floor.joining -= 1;
@@ -379,14 +393,18 @@ impl Seen {
             self.joined.first_key = Some(micros(asked, now));
         }
         self.bytes += payload.len() as u64;
-        let Some(stamp) = payload::read(payload).filter(|stamp| stamp.stream == self.stream) else {
+        let in_layers = self.in_layers && kind == Kind::Video;
+        let is_own = |stream: u16| stream == self.stream || (in_layers && stream > LOWER_STREAMS);
+        let Some(stamp) = payload::read(payload).filter(|stamp| is_own(stamp.stream)) else {
             self.strange += 1;
             return;
         };
+        self.of_lower += u64::from(stamp.stream != self.stream);
+        let number = if in_layers { seq } else { stamp.number };
         let index = usize::from(kind == Kind::Audio);
         let counts = floor.clock.counts(stamp.sent_ns);
         let Some((count, delays)) = self.counts.get_mut(index).zip(floor.totals.delays.get_mut(index)) else { return };
-        if count.came(stamp.number, counts) && counts {
+        if count.came(number, counts) && counts {
             floor.clock.taken();
             delays.add(floor.clock.ns(now).saturating_sub(stamp.sent_ns) / 1_000);
         }

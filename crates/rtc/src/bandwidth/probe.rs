@@ -51,7 +51,9 @@ const FILL_US_MAX: u64 = 300_000;
 /// Reports of it are waited for so long.
 const REPORT_US_MAX: u64 = 1_500_000;
 const PACKETS_MIN: u32 = 4;
-const PAUSE_US: u64 = 5_000_000;
+const PAUSE_US: u64 = 3_000_000;
+/// Where all that was wanted fits, more may be wanted at once, and fit as well.
+const PAUSE_FOUND_US: u64 = 500_000;
 const PAUSE_DOUBLINGS_MAX: u32 = 4;
 /// What was found by a probe counts as proven so long.
 const PROVEN_US: u64 = 3_000_000;
@@ -184,7 +186,7 @@ impl Probe {
     fn pause(&mut self, now_us: u64, successful: bool) {
         self.failures = if successful { 0 } else { self.failures.saturating_add(1) };
         let doublings = self.failures.saturating_sub(1).min(PAUSE_DOUBLINGS_MAX);
-        self.next_us = now_us + (PAUSE_US << doublings);
+        self.next_us = now_us + if successful { PAUSE_FOUND_US } else { PAUSE_US << doublings };
     }
 }
 

@@ -136,7 +136,8 @@ impl Shard {
         if track.tapped {
             // The first layer that comes, until more is known.
             let told = if track.tap.layer().is_none() { layer } else { track.told_layer() };
-            if let Some(packet) = track.tap.pass(&packet, layer, told, rtp_rate_hz(track.codec)) {
+            let begins = track.layers.ring(layer).is_some_and(|ring| ring.would_begin(&entry));
+            if let Some(packet) = track.tap.pass(&packet, (layer, begins), told, rtp_rate_hz(track.codec)) {
                 self.events.packet(track.id, packet);
             }
         }

@@ -23,6 +23,8 @@ pub(super) enum Action {
     Rebind(usize),
     Switch(usize, usize),
     Ask(usize),
+    /// A viewer gets one of these layers now.
+    Gets(usize, usize, usize),
     /// A stream makes what is due: the life that it is for, and of which kind.
     Make(usize, u32, Kind),
     Sweep,
@@ -42,6 +44,10 @@ impl World<'_> {
             viewer.rebinds.iter().for_each(|when| self.soon(*when, Action::Rebind(at)));
             viewer.switches.iter().for_each(|(when, stream)| self.soon(*when, Action::Switch(at, *stream)));
             viewer.asks.iter().for_each(|when| self.soon(*when, Action::Ask(at)));
+            let gets = |(when, which): &(Moment, std::ops::RangeInclusive<usize>)| {
+                self.soon(*when, Action::Gets(at, *which.start(), *which.end()));
+            };
+            viewer.gets.iter().for_each(gets);
         }
         self.soon(SWEEP, Action::Sweep);
     }
@@ -61,6 +67,7 @@ impl World<'_> {
             Action::Rebind(viewer) => self.rebind(viewer),
             Action::Switch(viewer, stream) => self.switch(viewer, stream),
             Action::Ask(viewer) => self.ask_for_nothing(viewer),
+            Action::Gets(viewer, from, to) => self.gets_layer(viewer, from..=to),
             Action::Make(stream, life, kind) => self.make(stream, life, kind),
             Action::Sweep => {
                 self.at(self.now + SWEEP, Happening::Action(Action::Sweep));
@@ -75,6 +82,11 @@ impl World<'_> {
         let (picture_track, sound_track) = (self.next_track, self.next_track + 1);
         self.next_track += 2;
         let now = self.now;
+        let lower: Vec<_> = (self.next_track..)
+            .zip(&stream.lower)
+            .map(|(track, camera)| Source::camera(track, *camera, seed, now))
+            .collect();
+        self.next_track += stream.lower.len() as u32;
         let picture = stream.camera.map(|camera| Source::camera(picture_track, camera, seed, now));
         let sound = stream.sound.then(|| Source::microphone(sound_track, seed, now));
         let is_fed = stream.origin == Origin::Fed;
@@ -93,7 +105,8 @@ impl World<'_> {
         }
         let mut client = None;
         if !is_fed {
-            let wanted = Wanted::Send { video: picture.as_ref().map(|_| 0x42_e0_1f), audio: stream.sound, layers: 1 };
+            let layers = 1 + u8::try_from(lower.len()).unwrap_or(0);
+            let wanted = Wanted::Send { video: picture.as_ref().map(|_| 0x42_e0_1f), audio: stream.sound, layers };
             let paths = (stream.up.clone(), stream.down.clone());
             let place = self.connect(Role::Publisher(at), wanted, Purpose::Publish, paths)?;
             let leg = self.client(place)?.leg;
@@ -107,7 +120,11 @@ impl World<'_> {
         let Some(live) = self.streams.get_mut(at) else { return Ok(()) };
         live.life += 1;
         (live.client, live.picture, live.sound, live.since) = (client, picture, sound, is_fed.then_some(now));
+        live.lower = lower;
         let life = live.life;
+        if !live.lower.is_empty() {
+            self.ledger.add_layers(now, picture_track, &live.layers());
+        }
         for kind in [Kind::Video, Kind::Audio] {
             self.at(now, Happening::Action(Action::Make(at, life, kind)));
         }
@@ -229,10 +246,12 @@ impl World<'_> {
         let Some(live) = self.streams.get(stream) else { return Ok(()) };
         let tracks = [(Kind::Video, &live.picture), (Kind::Audio, &live.sound)];
         let tracks = tracks.map(|(kind, source)| (kind, source.as_ref().map(|source| (source.track, source.codec()))));
+        let layers = live.layers().into_iter().map(|(track, _)| track).collect();
         let now = self.now;
         let client = self.client(place)?;
         let leg = client.leg;
         client.stream = Some(stream);
+        client.picture.layers = layers;
         for (kind, track) in tracks {
             let negotiated = self.negotiated(place, kind);
             let track = track.filter(|(_, codec)| negotiated == Some(*codec)).map(|(track, _)| track);
@@ -322,6 +341,18 @@ impl World<'_> {
         }
     }
 
+    /// Whether a viewer who tells what its path carries gets one of these layers.
+    fn gets_layer(&mut self, viewer: usize, which: std::ops::RangeInclusive<usize>) -> Outcome {
+        let Some(place) = self.viewers.get(viewer).copied().flatten() else { return Ok(()) };
+        let tells = self.far == super::Far::Light;
+        match self.client(place)?.picture.layer() {
+            Some(layer) if tells && !which.contains(&layer) => {
+                Err(format!("client {place} gets layer {layer}, where one of {which:?} fits"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn make(&mut self, at: usize, life: u32, kind: Kind) -> Outcome {
         let now = self.now;
         let Some(live) = self.streams.get_mut(at).filter(|live| live.life == life) else { return Ok(()) };
@@ -339,11 +370,18 @@ impl World<'_> {
         live.since.get_or_insert(now);
         let source = if kind == Kind::Video { &mut live.picture } else { &mut live.sound };
         let made = source.as_mut().map(|source| source.make(now)).unwrap_or_default();
-        for packet in &made {
+        let layers = u8::try_from(live.lower.len()).unwrap_or(0);
+        let of_layer = (layers > 0 && kind == Kind::Video).then_some(layers);
+        let lower = live.lower.iter_mut().filter(|_| of_layer.is_some()).map(|source| source.make(now));
+        let lower: Vec<_> = (0..layers).zip(lower).collect();
+        for packet in lower.iter().flat_map(|(_, made)| made).chain(&made) {
             self.ledger.made(packet);
         }
+        for (layer, made) in &lower {
+            self.publish_packets(client.unwrap_or(usize::MAX), (kind, Some(*layer)), codec, made)?;
+        }
         match client {
-            Some(place) => self.publish_packets(place, kind, codec, &made),
+            Some(place) => self.publish_packets(place, (kind, of_layer), codec, &made),
             None => {
                 let packets = made.iter().map(|made| self.fed(codec, made)).collect();
                 self.command(Command::Packets { track: self.track_id(track), packets })
@@ -371,7 +409,7 @@ impl World<'_> {
         }
     }
 
-    fn publish_packets(&mut self, place: usize, kind: Kind, codec: Codec, made: &[Made]) -> Outcome {
+    fn publish_packets(&mut self, place: usize, kind: (Kind, Option<u8>), codec: Codec, made: &[Made]) -> Outcome {
         let (now, wall) = (self.instant(), self.wall());
         for packet in made {
             let outgoing = Outgoing {

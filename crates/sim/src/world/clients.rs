@@ -81,10 +81,10 @@ impl World<'_> {
         match said {
             Said::Connected => self.trace.note(now, "connects", place, 0, 0),
             Said::Seen(seen) => self.seen(place, &seen)?,
-            Said::KeyFrameRequested(kind) => {
+            Said::KeyFrameRequested(kind, layer) => {
                 self.trace.note(now, "is asked for a key frame", place, 0, 0);
                 if let (Role::Publisher(at), Kind::Video) = (self.client(place)?.role, kind)
-                    && let Some(source) = self.streams.get_mut(at).and_then(|live| live.picture.as_mut())
+                    && let Some(source) = self.streams.get_mut(at).and_then(|live| live.layer_mut(layer))
                 {
                     source.want_key();
                     let track = source.track;

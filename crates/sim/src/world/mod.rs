@@ -95,11 +95,29 @@ type Outcome = Result<(), String>;
 struct Live {
     client: Option<usize>,
     picture: Option<Source>,
+    /// Smaller codings of the picture, the smallest first.
+    lower: Vec<Source>,
     sound: Option<Source>,
     /// When it began to send.
     since: Option<Moment>,
     /// How often it came.
     life: u32,
+}
+
+impl Live {
+    /// What makes a layer of the picture, counted from the smallest.
+    fn layer_mut(&mut self, layer: u8) -> Option<&mut Source> {
+        match self.lower.get_mut(usize::from(layer)) {
+            None => self.picture.as_mut(),
+            lower => lower,
+        }
+    }
+
+    /// The tracks of its layers, where it has some, the smallest first.
+    fn layers(&self) -> Vec<(u32, u32)> {
+        let lower = self.lower.iter().chain(self.picture.as_ref().filter(|_| !self.lower.is_empty()));
+        lower.map(|source| (source.track, source.base())).collect()
+    }
 }
 
 struct World<'a> {
