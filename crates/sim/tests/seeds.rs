@@ -61,7 +61,15 @@ fn to_light_viewers_over_three_shards() {
 #[test]
 fn in_layers_to_viewers_whose_links_change() {
     check_all((0..seeds()).map(layered), 1, ViewerLeg::Own, Far::Light);
+}
+
+#[test]
+fn in_layers_over_three_shards() {
     check_all((100..100 + seeds()).map(layered), 3, ViewerLeg::Own, Far::Light);
+}
+
+#[test]
+fn in_layers_through_the_leg_of_str0m() {
     check_all((200..200 + seeds() / 3).map(layered), 1, ViewerLeg::Str0m, Far::Full);
 }
 
