@@ -72,14 +72,14 @@ fn what_is_lost_doubled_and_late_at_random_ends_all_the_same() {
             if copies > 0 {
                 arrives.borrow_mut().insert(flight);
             }
-            (0..copies).map(|_| if random() % 4 == 0 { random() % 2_000 } else { 20 }).collect()
+            (0..copies).map(|_| if random().is_multiple_of(4) { random() % 2_000 } else { 20 }).collect()
         });
         let connected = world.connect(PATIENCE_S).is_some();
         // Of a flight that str0m gave up, none may have arrived.
         let given_up = |flight| {
             !arrived.borrow().contains(&flight) && world.sent.get(&flight).is_some_and(|sent| *sent >= STR0M_SENDS)
         };
-        if !connected && !(which == Which::Str0m && [Flight::Hello, Flight::Keys].into_iter().any(given_up)) {
+        if !(connected || which == Which::Str0m && [Flight::Hello, Flight::Keys].into_iter().any(given_up)) {
             failed.push(format!("{which:?} {seed} {:?} {:?} {:?}", world.connected, world.closed, world.sent));
         }
     }

@@ -166,10 +166,10 @@ impl World {
                 |(_, (at, to_server, _)): &(usize, &(Instant, bool, Vec<u8>))| (self.awake(!to_server, *at), *at);
             let at = self.wire.iter().enumerate().min_by_key(first).unwrap().0;
             let (_, to_server, bytes) = self.wire.remove(at);
-            if to_server { self.to_server(&bytes) } else { self.to_client(bytes) }
+            if to_server { self.reach_server(&bytes) } else { self.reach_client(bytes) }
         } else if let Some(every) = self.media.filter(|_| media <= self.now) {
             self.media_due = self.now + every;
-            self.to_client([&[128, 96, 0, 1][..], &[7; 100]].concat());
+            self.reach_client([&[128, 96, 0, 1][..], &[7; 100]].concat());
         } else {
             if due[0] <= self.now {
                 self.server.handle(self.now, Input::Timeout);
@@ -191,12 +191,12 @@ impl World {
         if (from..to).contains(&at) { to } else { at }
     }
 
-    fn to_server(&mut self, bytes: &[u8]) {
+    fn reach_server(&mut self, bytes: &[u8]) {
         let (from, to) = (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
         self.server.handle(self.now, Input::Datagram { proto: Protocol::Udp, from, to, bytes });
     }
 
-    fn to_client(&mut self, mut bytes: Vec<u8>) {
+    fn reach_client(&mut self, mut bytes: Vec<u8>) {
         let (from, to): (SocketAddr, SocketAddr) = (SERVER.parse().unwrap(), CLIENT.parse().unwrap());
         match &mut self.client {
             Client::Light(viewer) => {
