@@ -307,6 +307,10 @@ impl Subscription {
         let Some(ring) = layers.ring(self.layer) else { return };
         if matches!(self.state, State::At(place) if place < ring.start()) {
             done.jumped += 1;
+            if self.codec.kind() == Kind::Audio {
+                // Sound has no key frames to wait for: it goes on with what comes next.
+                return self.start_live(ring);
+            }
             if !self.begin_with_key(self.layer, layers) {
                 self.state = State::Waiting;
                 return;
@@ -555,6 +559,34 @@ mod tests {
         assert_eq!(times(Some(3_500)), [5_954, 6_000, 9_000], "it goes on near the live edge");
         assert_eq!(times(Some(5_990)), [5_991, 6_036, 9_000], "pictures keep times of their own");
         assert_eq!(times(Some(6_700)), [6_701, 7_178, 9_000], "behind a replay");
+    }
+
+    #[test]
+    fn sound_that_fell_behind_goes_on_with_what_comes_next() {
+        let limits = crate::ring::Limits { age_max: Duration::from_secs(3), bytes_max: 1_000 };
+        let certificate = rtc::Certificate::generate().unwrap();
+        let now = Instant::now();
+        let config = rtc::Config::new("127.0.0.1:9".parse().unwrap(), certificate, WallTime(0), now);
+        let offer = rtc::Offering::new(&config, rtc::Wanted::Receive, now).unwrap();
+        let purpose = rtc::Purpose::Play { video: None, audio: Some(Codec::Opus) };
+        let (mut leg, _) = Leg::answer(&config, offer.sdp(), purpose, now).unwrap();
+        let mut layers = Layers::default();
+        let push = |layers: &mut Layers, seq: u64, ms: i64| {
+            let entry = Entry { seq: SeqNo(seq), time: MediaTime(ms * 48), ..entry() };
+            layers.at(0).unwrap().ring.push(entry, 48_000, limits);
+        };
+        push(&mut layers, 1, 0);
+        let mut one = Subscription::new(TrackKey(1), Codec::Opus, None);
+        one.start_live(layers.ring(0).unwrap());
+        // Longer than anything is kept, as where the machine stood still, or the sender's clock jumped.
+        push(&mut layers, 2, 20);
+        push(&mut layers, 3, 10_000);
+        let (mut out, mut done) = (Batch::new(2_048), Written::default());
+        one.write(&layers, &mut leg, now, &mut out, &mut done);
+        assert_eq!(done.jumped, 1);
+        assert!(!one.waits(), "it would wait for a key frame for ever");
+        push(&mut layers, 4, 10_020);
+        assert!(one.has_unsent(&layers));
     }
 
     #[test]
